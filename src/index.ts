@@ -1,6 +1,6 @@
 /**
  * The public names of the package `upcall`, and nothing else. Its other entries have index files of
- * their own: hypervisor/, conformance/hypervisor-suite/ and exploration/.
+ * their own: hypervisor/, conformance/hypervisor-suite/, testing/ and exploration/.
  */
 
 // The Service VM and its User VMs.

@@ -2,9 +2,11 @@
  * VmRequests: dispatches the PENDING requests of one User VM's page to its clients.
  *
  * Called by: the worker, which polls `work` and calls `dispatch`; the VM's life cycle, which calls
- * `clear`, `withdraw` and `close`. Other code uses `clients` (range → client) or `assignments`
+ * `clear`, `withdraw` and `close`; the ioctls (acrn-hsm/), which call `finishDefault`; the
+ * debugger, which calls `setGate`. Other code uses `clients` (range → client) or `assignments`
  * (slot → client).
- * Threads: the Service VM's. Clients in threads of their own finish there, see request-finisher.ts.
+ * Threads: the Service VM's. Clients in threads of their own finish their requests in those
+ * (request-finisher.ts).
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -42,8 +44,8 @@ export interface VmRequestsOptions {
   /** How CLEAR sleeps between two checks. Default: a timer. For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
   /**
-   * Shared by the VMs of one thread. Default: one of its own, which knows no processor time, so
-   * that a hold without a client counts as a stopped process.
+   * Shared by the VMs of one thread. Default: one of its own, whose processor time is always 0: if
+   * the event loop was blocked and no client blocked it, the process counts as stopped.
    */
   readonly holder?: ThreadHolder;
   /** For the time limit. Default: the host's. */
@@ -118,9 +120,10 @@ export class VmRequests {
   }
 
   /**
-   * Gives every PENDING slot to its client, in vCPU order (step d in ARCHITECTURE.md). Returns 0. A
-   * request without a client ends the pass with −EINVAL, as in the driver. The VM's remaining slots
-   * then wait for the next upcall.
+   * Gives every PENDING slot to its client, in vCPU order (step d in ARCHITECTURE.md). Requests
+   * during CLEAR, and those that PciConfigAccess answers, are completed here. Returns 0. A request
+   * without a client ends the pass with −EINVAL, as in the driver. The VM's remaining slots then
+   * wait for the next pass.
    */
   dispatch(): number {
     this.work.beginPass();
@@ -140,9 +143,10 @@ export class VmRequests {
 
   /**
    * NOTIFY_REQUEST_FINISH: ACRN userspace has put its result, if any, into the page and finishes
-   * slot `vcpu`. Returns the result of the hypercall, 0 if none was made, and −EINVAL for a vCPU
-   * that does not exist. Does nothing without a default client, or if the default client does not
-   * own the slot. The driver would complete such a slot in any state.
+   * slot `vcpu`. Returns 0 without a default client, and −EINVAL for a vCPU that does not exist. If
+   * the default client does not own the slot, does nothing and returns 0. Otherwise returns the
+   * result of the hypercall, or 0 if none is made. The driver would complete such a slot in any
+   * state.
    */
   finishDefault(vcpu: number): number {
     const client = this.clients.default;
@@ -175,7 +179,7 @@ export class VmRequests {
     return this.assignments.withdraw();
   }
 
-  /** When the VM ends: finishes every request and removes all clients. */
+  /** When the VM ends: finishes every assigned request and removes all clients. */
   close(): void {
     this.#timeLimit.stop();
     this.clients.close();
@@ -223,7 +227,7 @@ export class VmRequests {
     } catch (error) {
       this.clients.fail(client, error);
     }
-    // While no client has a request to answer, no limit runs, and a call needs no time.
+    // While no client has a request to answer, no limit runs, and calls need not be timed.
     if (!Number.isNaN(startMs)) this.#holder.record(client.name, startMs, this.#timing.now());
   }
 

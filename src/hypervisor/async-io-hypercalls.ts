@@ -2,8 +2,9 @@
  * AsyncIoHypercalls: the hypercalls of a hypervisor that completes writes by itself and sends VM
  * events.
  *
- * Called by: the Service VM. acrn-hsm/ioctl-vm.ts sets up the rings, hsm/async-io.ts assigns
- * descriptors and takes the kicks, hsm/acrn-vm-events.ts sends and takes events.
+ * Called by: the Service VM. acrn-hsm/ioctl-vm.ts sets up the rings, and vm/card-doorbells.ts the
+ * ring for kicks of a VM without ioctls. hsm/async-io.ts assigns descriptors and takes the kicks,
+ * hsm/acrn-vm-events.ts sends and takes events.
  * Implementation: async-io.ts.
  */
 
@@ -23,7 +24,7 @@ export interface AsyncIoDescriptor {
   readonly address: bigint;
   /** Default: any value. */
   readonly data?: bigint;
-  /** The vCPU puts it into the ring: a positive int32 of the Service VM's choice. */
+  /** What the vCPU puts into the ring: a positive int32 that the Service VM chooses. */
   readonly handle: number;
 }
 
@@ -43,8 +44,8 @@ export interface AsyncIoHypercalls {
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number;
   /**
    * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's
-   * clock and power register itself. Here they are devices of the Service VM. Returns false if
-   * there is no ring, or no place in it.
+   * clock and power register itself. Here they are devices of the Service VM. Returns false if the
+   * ring is not set up, full, corrupt, or locked for too long.
    */
   sendEvent(type: number, data?: Uint8Array): boolean;
 }

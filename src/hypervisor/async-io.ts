@@ -3,6 +3,9 @@
  * VM assigns descriptors. A vCPU whose write matches one puts the descriptor's handle into a ring,
  * raises the upcall and goes on.
  *
+ * Called by: VmSharedState, which creates it. The Service VM calls it as Hypercalls.asyncIo;
+ * AsyncKick calls `find` and `kick`, and power-off.ts `sendEvent`.
+ *
  * Threads: the Service VM's thread changes the descriptors while vCPU threads read them. So there
  * are two tables: the one that is not in use is written, then GENERATION selects it. A reader that
  * finds the generation changed reads again.
@@ -144,8 +147,9 @@ export class AsyncIo implements AsyncIoHypercalls {
   }
 
   /**
-   * In a vCPU's thread: the handle of the first descriptor that a write matches, or 0. `type` is an
-   * IoRequestType. Address and value are two int32 words each, as they are stored in the table.
+   * In a vCPU's thread: the handle of the first descriptor that a write matches. Returns 0 if no
+   * descriptor matches, or if the table keeps changing. `type` is an IoRequestType. Address and
+   * value are two int32 words each, as they are stored in the table.
    */
   find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
     for (let poll = 0; poll < MAX_POLLS; poll++) {

@@ -6,7 +6,7 @@
  * translations of them. There is one bit for each page, and one word that is set if any bit is, so
  * that a poll costs a plain load.
  *
- * Called by: GuestMemory adds. The v86 core takes them.
+ * Called by: GuestMemory adds. The v86 core takes them. The hypervisor creates the words.
  * Callers must: add ranges of the RAM only.
  */
 

@@ -24,8 +24,8 @@ export const HYPERCALL_REFUSED = Errno.EPERM;
 export const HYPERCALL_INVALID = Errno.EINVAL;
 
 /**
- * Addresses that never become a request, because the hypervisor answers them itself or they are
- * RAM.
+ * Addresses at which no device is reached, because the hypervisor answers their accesses itself or
+ * they are RAM.
  */
 export interface ReservedRange {
   readonly type: 'port' | 'mmio';

@@ -10,7 +10,8 @@
  * its edge is not lost, and several edges between two polls are one, as in an 8259's request
  * register. No queue, hence no overflow.
  *
- * Called by: DeviceLines, SET_IRQLINE, fault-injection/; the vCPU's program, which delivers.
+ * Called by: DeviceLines and ThreadLines for devices, ThreadedVm for SET_IRQLINE; the vCPU's
+ * program, which delivers; VmInterrupts, which shows them.
  * Threads: each thread has an object of its own over the same words. In a VM with several vCPUs,
  * vCPU 0 has the controllers.
  *
@@ -72,8 +73,8 @@ export class InterruptLines {
   readonly #pins = new Uint8Array(INTERRUPT_LINES);
 
   /**
-   * `vcpu` is rung after each change: a halted vCPU wakes, a running one polls at its next trap or
-   * slice.
+   * `vcpu` is rung after each change of a line's level: a halted vCPU wakes, a running one polls at
+   * its next trap or slice.
    */
   constructor(buffer: SharedArrayBuffer, vcpu: Doorbell) {
     this.#words = new SharedWords(buffer);
@@ -148,7 +149,7 @@ export class InterruptLines {
     return this.#words.load(line) & OUTPUTS;
   }
 
-  /** The controllers are ours: from now on each end of an interrupt is reported by `end`. */
+  /** From now on the controllers report each end of an interrupt by `end`. */
   observeEnds(): void {
     this.#words.store(SEES_ENDS, 1);
   }

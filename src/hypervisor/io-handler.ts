@@ -1,7 +1,7 @@
 /**
  * IoHandler: the request path of one vCPU: trapped access in, completed value out.
  *
- * Called by: the CPU core, for each access that it traps.
+ * Called by: the vCPU's program, for each access that it traps; power-off.ts.
  * Callers must: let VcpuStopped and GeneralProtection pass through the core.
  * Threads: the vCPU's, which it blocks. No other thread fills or releases that vCPU's slot.
  *
@@ -40,7 +40,7 @@ export class VcpuStopped extends Error {
 
 /**
  * Thrown out of an access that can neither be answered nor become a request. One object per
- * handler, too.
+ * handler, too. CoreInterrupts throws it for a WRMSR of reserved bits.
  */
 export class GeneralProtection extends Error {
   override readonly name = 'GeneralProtection';
@@ -187,8 +187,8 @@ export class IoHandler {
   }
 
   /**
-   * Steps a and b, the wait, and the release. Returns false if the request was withdrawn. The guest
-   * then reads all ones.
+   * Steps a and b, the wait, and the release. Returns false if another writer left an invalid state
+   * in the slot. The guest then reads all ones. Throws VcpuStopped and GeneralProtection.
    */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;

@@ -42,7 +42,7 @@ export class MmioHandlerTable {
   #set: Node[] = [];
 
   /**
-   * [start, end). Returns false for a bad range, or if the table is full: as in ACRN it is not
+   * [start, end). Returns false for an empty range, or if the table is full: as in ACRN it is not
    * registered then.
    */
   register(start: number, end: number, handler: MmioHandler): boolean {
@@ -60,7 +60,7 @@ export class MmioHandlerTable {
     return true;
   }
 
-  /** The handler of an access of `size` bytes, or undefined: then it is forwarded. */
+  /** The handler of an access of `size` bytes, or STRADDLES. Undefined: the access is forwarded. */
   find(address: number, size: number): MmioHandler | typeof STRADDLES | undefined {
     const end = address + size;
     for (const node of this.#set) {

@@ -93,8 +93,8 @@ export class MsiQueue {
   }
 
   /**
-   * In the vCPU's thread: every message since the last call, higher vectors first. Kinds without a
-   * vector give 0.
+   * In the vCPU's thread: every message since the last call, by kind in ascending order, and of one
+   * kind higher vectors first. Messages without a vector give 0.
    */
   take(vcpu: number, deliver: (kind: MsiDelivery, vector: number) => void): void {
     const base = vcpu * WORDS_PER_VCPU;

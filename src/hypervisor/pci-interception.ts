@@ -6,7 +6,8 @@
  * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself. A 4-byte
  * write sets the register and is forwarded, too. Shorter ones are ignored. Each write opens
  * 0xCFC…0xCFF for one access only, which clears the register. The hypervisor owns no PCI device
- * here, so every valid and enabled access is forwarded. Others read all ones.
+ * here, so every valid and enabled access is forwarded. Other reads give all ones, other writes are
+ * dropped.
  *
  * Called by: serveVcpu, once in the thread of each vCPU. The VM has one register, as in ACRN: a
  * write by one vCPU opens the data ports for whichever accesses them first.

@@ -18,8 +18,8 @@ const SLEEP_S5 = 0x3400;
 /**
  * Sends the event, then writes the ACPI power register on the guest's behalf, so that the device
  * model sees a power-off. If the ring is full, the event is lost and the write is made all the
- * same. Returns false, which means that the fault is reported as one, if there is no ring or the
- * write cannot become a request.
+ * same. Returns false if there is no ring or the write cannot become a request: the caller then
+ * reports the triple fault.
  */
 export function powerOffAfterFault(handler: IoHandler, shared: VmSharedState, upcall: Upcall): boolean {
   const { asyncIo } = shared;

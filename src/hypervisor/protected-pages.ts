@@ -4,6 +4,8 @@
  * Threads: the Service VM's thread sets them. Each vCPU's thread turns a store to such a page into
  * a write-protect request.
  *
+ * Called by: ThreadedVm sets. The v86 core's TrappedRam and ScriptPlayer read.
+ *
  * One bit for each page of the RAM, as in DirtyPages: a list would have to be searched at each
  * store, and would need a limit, which ACRN's page tables do not have. The bits of 2 GiB are 64
  * KiB. While no page is protected a check costs a plain load.

@@ -1,7 +1,8 @@
 /**
  * The 64-bit register that receives a read, by the size of the access: 1 and 2 bytes keep the rest
- * of the register, 4 bytes clear the upper half, 8 replace it. The v86 core does this itself. It is
- * for hypervisors that get the bare value. ACRN keeps bits 63…32 on a 4-byte IN, unlike hardware.
+ * of the register, 4 bytes clear the upper half, 8 replace it. The v86 core does this itself. This
+ * function is for hypervisors that get the bare value. ACRN keeps bits 63…32 on a 4-byte IN, unlike
+ * hardware.
  *
  * Called by: ScriptPlayer.
  *

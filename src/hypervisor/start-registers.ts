@@ -35,8 +35,8 @@ export class StartRegisters {
   }
 
   /**
-   * Returns false, and changes nothing, if the text of `registers` is too long: it has more than
-   * their fields.
+   * Returns false, and changes nothing, if the text of `registers` is too long, which only an
+   * object with other fields than VcpuRegisters can be.
    */
   store(registers: VcpuRegisters): boolean {
     const text = JSON.stringify(registers);

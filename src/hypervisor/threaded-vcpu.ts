@@ -39,9 +39,7 @@ export interface ThreadedVmOptions {
   readonly memory?: GuestMemory;
   /** Called with what a vCPU's program passes to VcpuContext.report. Default: it is dropped. */
   readonly onReport?: (vcpu: number, report: unknown) => void;
-  /**
-   * Whether the vCPUs can trap stores to the page of RAM at `address`. Default: they trap none.
-   */
+  /** Whether the vCPUs can trap stores to the page of RAM at `address`. Default: they trap none. */
   readonly canProtect?: (address: number) => boolean;
   /** Whether the vCPUs' programs have `save`. Default: false. */
   readonly canSave?: boolean;
@@ -57,7 +55,8 @@ export interface ThreadedVcpu {
 
 /**
  * `ready` resolves when the vCPU is built, with the guest memory if its core brings it. The thread
- * parks next. It rejects with UpcallError if the vCPU cannot be built.
+ * parks next. `ready` rejects with UpcallError if the vCPU cannot be built. Throws THREAD_FAILED if
+ * no thread can be started.
  */
 export function startVcpuThread(
   options: ThreadedVmOptions,

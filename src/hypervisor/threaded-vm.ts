@@ -24,9 +24,9 @@ import { ThreadedSnapshots } from './threaded-snapshots.js';
 import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
-/** Interval at which a pausing hypercall polls: a slot's move to PENDING rings no doorbell. */
+/** Interval in ms at which PAUSE and RESET poll: a slot's move to PENDING rings no doorbell. */
 const PAUSE_RECHECK_MS = 2;
-/** Limit for a vCPU's thread to end by itself. Then it is terminated. */
+/** Time in ms that a vCPU's thread has to end by itself. Then it is terminated. */
 export const THREAD_END_MS = 1000;
 
 export class ThreadedVm implements Hypercalls {
@@ -45,8 +45,8 @@ export class ThreadedVm implements Hypercalls {
   #hasBuffer = false;
 
   /**
-   * Starts the threads and resolves when each has built its vCPU. Throws UpcallError if one cannot
-   * start, and then leaves none running.
+   * Starts the threads and resolves when each has built its vCPU. Rejects with UpcallError if one
+   * cannot start, and then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config);

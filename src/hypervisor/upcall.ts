@@ -1,9 +1,12 @@
 /**
  * Upcall: the notification interrupt to the Service VM (vector 0xF3 in ACRN). One for a Service VM,
- * shared by all of its User VMs; vCPU threads raise it, and the HSM's worker waits for it.
+ * shared by all of its User VMs.
  *
  * Upcalls coalesce: a worker that is awake polls every slot before it parks, so it needs no
  * wake-up.
+ *
+ * Called by: vCPU threads, which raise it after a request, an asynchronous write or a VM event; the
+ * HSM's worker, which waits for it.
  */
 
 import { Doorbell } from '../sync/doorbell.js';
@@ -23,16 +26,16 @@ export class Upcall {
   }
 
   /**
-   * The waker of this view's thread. A thread that raises wakes the worker by it. The worker leaves
-   * its `thread` in the doorbell while it is parked.
+   * The waker of this view's thread. A thread that raises wakes the worker by its own waker. While
+   * the worker is parked, it leaves `thread` of its waker in the doorbell.
    */
   set waker(waker: Waker) {
     this.#doorbell.waker = waker;
   }
 
   /**
-   * Step b of a request (ARCHITECTURE.md), after the slot is PENDING. Returns false if the worker
-   * was awake: this upcall coalesced.
+   * Step b of a request (ARCHITECTURE.md), after the slot is PENDING, or after an element is in a
+   * ring. Returns false if the worker was awake: this upcall coalesced.
    */
   raise(): boolean {
     return this.#doorbell.ring();

@@ -28,9 +28,9 @@ export interface VcpuProgram {
   start(registers: VcpuRegisters | undefined): void;
   /**
    * Runs one slice, of about a millisecond at most. Returns 0 to be called again at once, the
-   * milliseconds until the next timer if the CPU is halted, or HALTED_FOREVER. An interrupt ends a
-   * halt early. Throws VcpuStopped (through the I/O handler) or TripleFault. Any other error is a
-   * crash of the hypervisor.
+   * milliseconds until the next timer (Infinity without one) if the CPU is halted, or
+   * HALTED_FOREVER. An interrupt ends a halt early. Throws VcpuStopped (through the I/O handler) or
+   * TripleFault. Any other error is a crash of the hypervisor.
    */
   run(): number;
   /**
@@ -58,8 +58,8 @@ export interface VcpuLoopOptions {
   readonly loadRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: HypervisorEvent) => void;
   /**
-   * Lets the Service VM end the VM its own way after a triple fault. Returns false if it did not
-   * ask for that.
+   * Makes a power-off of a triple fault (power-off.ts). Returns false if the fault must be
+   * reported.
    */
   readonly powerOffAfterFault?: () => boolean;
   /** Posts the state of a vCPU that is held (VmSharedState.beginHold). */

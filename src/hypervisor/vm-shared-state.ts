@@ -3,8 +3,8 @@
  * each vCPU's state and doorbell, the interrupt lines and messages, the asynchronous writes, the
  * write-protected pages, and each vCPU's counters.
  *
- * Threads: the Service VM's thread writes the VM's state and the pages, each vCPU thread its own
- * words. Any thread may ring and raise lines.
+ * Threads: the Service VM's thread writes the VM's state and the protected pages, each vCPU's
+ * thread its own words until it has ended. Any thread may ring and raise lines.
  *
  * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and
  * others read at any time, by plain accesses. No code acts on them: a stale counter shows a moment
@@ -47,8 +47,8 @@ export const VcpuCounter = {
   /** Those of them that went through the page. */
   requests: 3,
   /**
-   * Accesses that ended in a fault or were withdrawn by a reset, and asynchronous writes that were
-   * lost because their ring stayed full.
+   * Accesses that ended in a #GP, requests that another writer of the page made invalid, and
+   * asynchronous writes that were lost because their ring stayed full.
    */
   failed: 4,
   /** Times the vCPU was halted and slept. */
@@ -134,8 +134,8 @@ export class VmSharedState {
   }
 
   /**
-   * `waker`: this thread's, by which it wakes vCPUs. A vCPU's thread leaves its `thread` in its
-   * doorbell while it is parked.
+   * `waker`: this thread's, by which it wakes vCPUs. A vCPU's thread leaves `waker.thread` in its
+   * own doorbell while it is parked.
    */
   useWaker(waker: Waker): void {
     for (const doorbell of this.#doorbells) doorbell.waker = waker;

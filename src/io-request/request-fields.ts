@@ -2,9 +2,9 @@
  * RequestFields: a private copy of a request, as int32 words. A later write to the page cannot
  * change it.
  *
- * Called by: Slot.copyTo fills one from the page. The functions here copy between objects, and
- * through shared words to the thread of a device (device-model/placement/). PCI fields are copied
- * only for a PCI request, because other requests do not have them.
+ * Called by: Slot.copyTo fills one from the page. ThreadCard and fault injection copy one to
+ * another, and DeviceMailbox passes one through shared words to the thread of a device. PCI fields
+ * are copied only for a PCI request, because other requests do not have them.
  */
 
 import type { SharedWords } from '../sync/shared-words.js';

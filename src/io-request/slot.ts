@@ -1,7 +1,8 @@
 /**
  * Slot: one vCPU's 256 bytes of the shared page and the four transitions of its state.
  *
- * Called by: the vCPU's thread calls `fill` and `release`. The HSM calls `assign` and `complete`.
+ * Called by: the vCPU's thread calls `fill` and `release`. The HSM calls `assign` and `complete`,
+ * the latter also in the thread of a client.
  * Callers must: check the result. A transition from the wrong state is refused and returns false.
  * Other processes may write the page (acrn-programs/), so a wrong state is no mistake of the
  * caller. Threads: any. Each thread creates its own view. No other code writes the state word.

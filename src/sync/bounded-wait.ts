@@ -2,12 +2,15 @@
  * Bounded waits: a promise against a timer, for steps that must not hang because a thread or a
  * module does. None of them leaves a timer behind. Their timers keep the process alive: the caller
  * has steps to do after the wait.
+ *
+ * Called by: the VM's life cycle and the wait for its devices (vm/), CLEAR (hsm/), the command
+ * line, and fuzzing/.
  */
 
 import { startFairTimeout, type FairTimeout } from './fair-timeout.js';
 import { foregroundTiming } from './host-timing.js';
 
-/** 24 days. Longer limits count as none, as setTimeout, which counts ms in an int32, has none. */
+/** 24 days, in ms. From here on a limit counts as none: setTimeout takes at most an int32. */
 const MAX_LIMIT_MS = 2 ** 31;
 
 export function delay(ms: number): Promise<void> {

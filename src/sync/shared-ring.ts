@@ -59,7 +59,7 @@ export function createRingPage(elementBytes: number, page: Uint8Array = new Uint
 
 /**
  * Element count in the header. Returns 0 if the header is invalid or of another element size.
- * Called once, by the hypervisor, when userspace sets up the ring.
+ * Called by AsyncIo, each time that the Service VM sets up the ring.
  */
 export function ringElements(page: Uint8Array, elementBytes: number): number {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);

@@ -19,7 +19,9 @@ const VALUES = [0xffff_ffff, 0, 1, 0x8000_0000, 0x5a5a_5a5a];
 /** Offsets of a range that are tried: of a longer one every n-th, and its last ones. */
 const MAX_OFFSETS = 1024;
 
-/** No access throws, gives what is no value, or makes much work. */
+/**
+ * No access throws, gives a value that no guest can read, or makes more work than limits.ts allows.
+ */
 async function anyAccessIsAnswered({ prepared, find }: Parameters<Rule>[0]): Promise<void> {
   const bench = await prepared();
   for (const step of hostileAccesses(bench)) {

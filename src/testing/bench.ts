@@ -12,7 +12,7 @@ import type { AccessSize } from '../device-model/device.js';
 import type { RegisterMap } from '../device-model/register-map.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 
-/** RAM of a bench, unless the caller asks for more. */
+/** Bytes of a bench's RAM, if its creator gives no other number. */
 export const DEFAULT_MEMORY_BYTES = 0x1_0000;
 
 /** A range of offsets that a guest can access. */
@@ -34,9 +34,9 @@ export interface Bench {
    * throws, and with a TypeError for a value that no guest could read.
    */
   read(offset: number, size: AccessSize, bar?: number): Promise<number>;
-  /** `value` is truncated to `size` bytes. */
+  /** `value` is truncated to `size` bytes. Rejects with what the device throws. */
   write(offset: number, size: AccessSize, value: number, bar?: number): Promise<void>;
-  /** As a person looks at a register. Undefined: its value cannot be known. */
+  /** The register's value, read without side effects. Undefined: it cannot be known. */
   peek(offset: number, size: AccessSize, name?: string, bar?: number): number | undefined;
   /**
    * Of a device: the level of interrupt line `number`, or whether any is high. Of a card: that of

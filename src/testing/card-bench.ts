@@ -38,7 +38,10 @@ const PIN = 11;
 const LOCAL_APIC = 0xfee0_0000;
 const MSIX_ENTRY_BYTES = 16;
 
-/** Creates a card on a bench, as deviceBench does a device. */
+/**
+ * Creates a card on a bench, as deviceBench does a device. Rejects as it does, and with what the
+ * card's `connect` throws.
+ */
 export async function cardBench(
   card: string | ModuleUrl | CardClass | CreateCard,
   { options, memoryBytes = DEFAULT_MEMORY_BYTES }: BenchOptions = {},
@@ -145,7 +148,7 @@ class RealCardBench implements CardBench {
     return this.#messages;
   }
 
-  /** The card's registers and its configuration space, which is enabled anew. */
+  /** Resets the card and its configuration space, then enables the card again. */
   reset(): void {
     this.function.reset();
     this.enable();

@@ -1,7 +1,8 @@
 /**
  * play: runs a program on a bench and compares what it gives with what is expected.
  *
- * Called by: an author's tests, and the random programs.
+ * Called by: an author's tests, and checkRegisters for its `prepare`. The random programs call
+ * `playStep`.
  */
 
 import { hex } from '../io-request/io-request.js';
@@ -9,7 +10,9 @@ import type { AccessSize } from '../device-model/device.js';
 import type { Bench } from './bench.js';
 import { parseProgram, programText, stepText, type Expectation, type Step } from './program.js';
 
-/** A step that did not give what was expected, or at which the device threw (`cause`). */
+/**
+ * A step that did not give what was expected, or at which the device or the bench threw (`cause`).
+ */
 export class PlayError extends Error {
   override readonly name = 'PlayError';
   /** The index of the step. */
@@ -22,9 +25,10 @@ export class PlayError extends Error {
 }
 
 /**
- * Plays `program`, a text (program.ts has its form) or steps. Returns the values of its reads,
- * peeks and loads, in order. Throws PlayError at the first step that is not as expected, and
- * OPTION_INVALID for a text that is no program.
+ * Plays `program`, a text (program.ts has its form) or steps. Resolves with the values of its
+ * reads, peeks and loads, in order. Rejects with PlayError at the first step that does not give
+ * what is expected, or at which the device or the bench throws, and with OPTION_INVALID for a text
+ * that is not a program.
  */
 export async function play(bench: Bench, program: string | readonly Step[]): Promise<readonly (number | undefined)[]> {
   const steps = typeof program === 'string' ? parseProgram(program, bench.registers) : program;
@@ -50,7 +54,10 @@ export async function play(bench: Bench, program: string | readonly Step[]): Pro
   return values;
 }
 
-/** One step, without a look at its expectation. Steps without a value give undefined. */
+/**
+ * Makes one step, and does not compare its value with `expected`. Returns undefined for a step that
+ * has no value.
+ */
 export async function playStep(bench: Bench, step: Step): Promise<number | undefined> {
   switch (step.kind) {
     case 'write': {
@@ -94,7 +101,10 @@ function load({ memory }: Bench, address: number, size: AccessSize): number {
   return size === 1 ? memory.readU8(address) : size === 2 ? memory.readU16(address) : memory.readU32(address);
 }
 
-/** The steps before `index`, so that a message can be played again. */
+/**
+ * The text of the steps before `index`. With it, a message has all that is needed to repeat the
+ * failure.
+ */
 function after(steps: readonly Step[], index: number): string {
   return index === 0 ? '' : `, after ${programText(steps.slice(0, index))}`;
 }

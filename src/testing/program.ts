@@ -1,7 +1,8 @@
 /**
  * Program: what happens to a device on a bench, step by step, with what is expected of it.
  *
- * Called by: play, the random programs, and an author who prints one.
+ * Called by: play, the random programs, the rules of checkRegisters, and an author who prints a
+ * program.
  *
  * The text form is that of access lists in bug reports and of `upcall compare`, one call after the
  * other: `write(CONTROL,1) wait(10ms) read(STATUS)=1 line(5)=0`.

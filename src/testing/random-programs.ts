@@ -42,7 +42,8 @@ const MAX_WAIT_MS = 100_000;
 
 /**
  * Returns the shortest failing program that was found, or undefined if all hold. Rejects with
- * TOOL_MISSING without fast-check, and with the host's error if `saveTo` cannot be written.
+ * TOOL_MISSING without fast-check, with what `create` rejects with, and with the host's error if
+ * `saveTo` cannot be written.
  */
 export async function findFailingProgram(
   create: () => Promise<Bench>,
@@ -85,7 +86,10 @@ async function fastCheck(): Promise<FastCheck> {
   }
 }
 
-/** Steps at the device's registers, at any offset, waits, and now and then a reset. */
+/**
+ * Accesses to the device's registers and to any offset, waits, stores to guest memory, and now and
+ * then a reset.
+ */
 function stepsOf(fc: FastCheck, { spaces, registers, memory }: Bench): Arbitrary<Step> {
   const value = fc.oneof(
     fc.integer({ min: 0, max: 255 }),

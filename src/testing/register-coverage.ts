@@ -10,7 +10,7 @@ import type { AccessSize } from '../device-model/device.js';
 import type { RegisterDescription, RegisterField, RegisterMap } from '../device-model/register-map.js';
 import type { Bench } from './bench.js';
 
-/** Different values that are kept of a field. Of more, only that there were more. */
+/** Different values that are kept of a field. A text ends in … once there are that many. */
 const MAX_VALUES = 8;
 
 /** What was done to one field, or to a register without fields (`field` undefined). */

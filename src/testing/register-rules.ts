@@ -1,6 +1,7 @@
 /**
- * The rules of checkRegisters about single registers: reset values, read-only, reserved, write-one-
- * to-clear and read-to-clear bits, and that a peek has no effect.
+ * The rules of checkRegisters about single registers: that the map is consistent, reset values,
+ * read-only, reserved, plain, write-one-to-clear and read-to-clear bits, and that a peek has no
+ * effect.
  *
  * Called by: checkRegisters, in this order.
  */
@@ -188,7 +189,7 @@ function allBits(size: number): number {
   return allOnesOf(8 * size);
 }
 
-/** Its value without an effect if it can be peeked, else by a read. */
+/** The register's value: by a peek, or by a read if it cannot be peeked. */
 async function look(bench: Bench, register: RegisterDescription): Promise<number> {
   return bench.peek(register.offset, register.size, register.name, register.bar) ?? (await read(bench, register));
 }

@@ -14,7 +14,7 @@ export interface FailingProgram {
 
 /** Where a found program becomes a test. */
 export interface TestFile {
-  /** Is written anew. */
+  /** Its path. An existing file is replaced. */
   readonly file: string;
   /** The module, as the test imports it, that exports the function which creates the bench. */
   readonly module: string;

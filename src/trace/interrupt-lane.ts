@@ -62,12 +62,12 @@ export class InterruptLane {
     return this.#words.loadRelaxed(this.#base + IS_ON) !== 0;
   }
 
-  /** How many users it has. */
+  /** Adds or removes a user. Interrupts are recorded while there is one. */
   use(change: 1 | -1): void {
     this.#words.add(this.#base + IS_ON, change);
   }
 
-  /** An int32 that wraps. */
+  /** How many entries were begun, as an int32 that wraps: the number of the next one. */
   get begun(): number {
     return this.#words.load(this.#base + BEGUN);
   }

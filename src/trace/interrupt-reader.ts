@@ -1,5 +1,6 @@
 /**
- * InterruptReader: the interrupts of a VM from its creation on, as plain data in their order.
+ * InterruptReader: the interrupts of a VM since this reader was created, as plain data in their
+ * order.
  *
  * Called by: VmTrace, for `vm.trace` with interrupts; the debugger's ArmedBreakpoints. The creator
  * must close() it.

@@ -3,7 +3,7 @@
  * SlotRecorder for each slot.
  *
  * Called by: each thread with a view of the page that makes moves: vCPUs, the Service VM, devices
- * in their own threads.
+ * in their own threads, and threads of ACRN userspace (acrn-hsm/userspace-thread.ts).
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';

@@ -54,7 +54,7 @@ export interface ErrorRow {
 /** Each list is sorted by requests, most first, then by name. */
 export interface StatisticsSnapshot {
   readonly requests: number;
-  /** Accesses that ended in a fault or were withdrawn. */
+  /** Accesses that ended in a #GP or whose request was lost (VcpuCounter.failed). */
   readonly guestErrors: number;
   readonly types: readonly StatisticsRow[];
   readonly clients: readonly StatisticsRow[];

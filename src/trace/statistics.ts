@@ -1,7 +1,8 @@
 /**
  * RequestStatistics: counts a VM's requests and measures their stages (statistics-snapshot.ts).
  *
- * Called by: ServiceVm, for each request that the HSM gave to a client; UserVm, for a snapshot.
+ * Called by: ServiceVm, for each request that the HSM gave to a client or is about to answer;
+ * UserVm, for a snapshot.
  * Callers must: run in the dispatching thread.
  *
  * The times are those of the trace, so it must be on. They are read from the TraceRing when the

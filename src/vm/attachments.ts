@@ -2,7 +2,7 @@
  * Attachments: the devices of one User VM, each with its range and the I/O client that carries
  * requests to it. Ranges of devices may not overlap.
  *
- * Called by: UserVm, to attach, reset and close devices.
+ * Called by: VmDevices, to attach, reset and close devices.
  */
 
 import { DeviceClient, type DeviceCall, type ReportDeviceError } from '../device-model/device-client.js';

@@ -4,8 +4,8 @@
  * for late requests. Such a tool wraps the client in one of its own. The operator's program always
  * names the original. A VM without such tools has no wrappers, and the HSM gets the originals.
  *
- * Called by: UserVm and VmInspection, wherever a client passes from the operator to the HSM or
- * back.
+ * Called by: UserVm, VmDevices and VmInspection, wherever a client passes from the operator to the
+ * HSM or back.
  */
 
 import type { IoClient } from '../hsm/io-client.js';
@@ -25,9 +25,7 @@ export class ClientWrappers {
     this.#wraps = wraps;
   }
 
-  /**
-   * The client for the HSM. It is the same one for the original and for each wrapper around it.
-   */
+  /** The client for the HSM. It is the same one for the original and for each wrapper around it. */
   of(client: IoClient): IoClient {
     return this.#wrap(client, false);
   }

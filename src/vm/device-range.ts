@@ -2,7 +2,8 @@
  * The check of the range for a new device: the hypervisor must not answer it itself, and no other
  * device of the VM may be there.
  *
- * Called by: Attachments, before it adds a device; UserVm, for the ranges that no device may have.
+ * Called by: Attachments, before it adds a device; VmDevices and VmCards, for the ranges that no
+ * device may have.
  */
 
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';

@@ -21,7 +21,10 @@ export function isGuestName(name: string): name is GuestName {
   return GUEST_NAMES.some((known) => known === name);
 }
 
-/** The path of a guest program, for `createUserVm({ image })`. */
+/**
+ * The path of a guest program, for `createUserVm({ image })`. Throws IMAGE_NOT_FOUND for another
+ * name.
+ */
 export function guestImage(name: GuestName): string {
   if (!isGuestName(name))
     throw new UpcallError('IMAGE_NOT_FOUND', `no guest program "${String(name)}" comes with upcall`, {

@@ -18,8 +18,8 @@ import type { UserVmOptions } from './user-vm-options.js';
 export const IMAGE_LIMITS: ReadLimits = { fileBytes: 0x7fff_ffff, streamBytes: 256 * 2 ** 20 };
 
 /**
- * Returns the image that the options name, if any. Throws what `readImage`, `prepareGuestImage` and
- * `GuestImage.check` throw.
+ * Resolves with the image that the options name, or with undefined without one. Rejects as
+ * `readImage` and `prepareGuestImage` do, and with what `GuestImage.check` throws.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
@@ -37,8 +37,8 @@ export async function prepareImage(
 }
 
 /**
- * Reads a guest image, or a file that goes with it such as an initramfs. Throws IMAGE_NOT_FOUND, or
- * IMAGE_TOO_LARGE beyond `limits`.
+ * Reads a guest image, or a file that goes with it such as an initramfs. Rejects with
+ * IMAGE_NOT_FOUND if it cannot be read, and with IMAGE_TOO_LARGE beyond `limits`.
  */
 export async function readImage(path: string, limits = IMAGE_LIMITS): Promise<Uint8Array> {
   if (path === '') throw new UpcallError('IMAGE_NOT_FOUND', 'the file name is empty', { remedy: 'Give a file' });

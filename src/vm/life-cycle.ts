@@ -20,7 +20,10 @@ export interface LifeCycle {
   readonly ended: Promise<VmEnd>;
   /** Whether the end has begun. From then on no client may be added. */
   readonly isEnding: boolean;
-  /** `start`, `pause` and `reset` reject with VM_STATE if the hypervisor refuses. */
+  /**
+   * `start`, `pause` and `reset` reject with VM_STATE if the hypervisor refuses. `start` also
+   * rejects as `VmControls.devicesReady` does.
+   */
   start(): Promise<void>;
   pause(): Promise<void>;
   reset(): Promise<void>;

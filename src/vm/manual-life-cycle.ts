@@ -4,7 +4,7 @@
  * emitted and the VM stays as it is.
  *
  * Called by: the ioctls of /dev/acrn_hsm (acrn-hsm/), for `startVm` to `destroyVm`, which make one
- * hypercall each; UserVm, for its operator's `start` to `destroy`.
+ * hypercall each; UserVm, for the methods of LifeCycle.
  * Threads: the Service VM's.
  */
 

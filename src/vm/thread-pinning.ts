@@ -27,7 +27,7 @@ export class ThreadPinning {
   /** Of the Service VM's thread. Undefined where threads are not woken apart. */
   readonly waker: ApartWaker | undefined;
   readonly #cpus: readonly number[];
-  /** Where this thread was pinned. */
+  /** What pinned this thread. Undefined if it is not pinned. */
   readonly #pinned: CpuPlacement | undefined;
   /** By the VM's ID. */
   readonly #vcpus = new Map<number, number>();

@@ -12,7 +12,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 
 const MIB = 1024 * 1024;
 export const DEFAULT_MEMORY_MIB = 64;
-/** v86, the embedded CPU emulator, has MMIO above 3 GiB. More than 2 GiB of RAM was not tested. */
+/** 2 GiB, as the v86 core takes at most (MAX_CORE_MEMORY in hypervisor/v86/core.ts). */
 export const MAX_MEMORY_MIB = 2048;
 
 /** Default limit for all devices of a VM in threads of their own to be created. */
@@ -49,7 +49,8 @@ export interface UserVmOptions {
   readonly startTimeoutMs?: number;
   /**
    * What to do with a late request, one that exceeds `clientTimeoutMs`: `all-ones` (default)
-   * removes its client, and the guest reads all ones. `wait` only reports it (hsm/late-policy.ts).
+   * removes its client, unless that is the default client, and the guest reads all ones. `wait`
+   * only reports it (hsm/late-policy.ts).
    */
   readonly late?: LatePolicy;
   /**
@@ -75,7 +76,10 @@ export interface UserVmOptions {
  */
 export type RestoreOptions = Omit<UserVmOptions, 'memoryMiB' | 'vcpus' | 'completionPolling' | 'interceptPci'>;
 
-/** The numbers of `options`, checked. Throws OPTION_INVALID and VM_LIMIT. */
+/**
+ * Checks `options`. Returns those that are numbers or a policy, with their defaults. Throws
+ * OPTION_INVALID and VM_LIMIT.
+ */
 export function checkUserVmOptions(options: UserVmOptions): {
   readonly memoryBytes: number;
   readonly vcpuCount: number;

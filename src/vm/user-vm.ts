@@ -65,7 +65,7 @@ export class UserVm {
   readonly ended: Promise<VmEnd>;
   /** Injects the faults of the VM's fault plan. Undefined if it was created without one. */
   readonly faults: FaultInjection | undefined;
-  /** Breakpoints on requests, and the requests that it holds until the operator lets them go. */
+  /** Breakpoints on requests and interrupts, and the requests that it holds for the operator. */
   readonly debugger: VmDebugger;
   /** Clients, slots and registers, read without side effects. */
   readonly inspection: VmInspection;
@@ -111,8 +111,8 @@ export class UserVm {
   }
 
   /**
-   * A new output to line `gsi`, 0…47, which is high while one of them is. `owner`: the device that
-   * drives it, for the operator. Throws LINE_INVALID.
+   * A new output to line `gsi`, 0…47. The line is high while one of its outputs is. `owner`: the
+   * device that drives it, for the operator. Throws LINE_INVALID.
    */
   interruptLine(gsi: number, owner?: LineOwner): InterruptLine {
     const output = this.#devices.output(gsi, owner);
@@ -121,8 +121,8 @@ export class UserVm {
 
   /**
    * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or
-   * `inOwnThread(…)`. Throws RANGE_INVALID, DEVICE_INVALID, RANGE_OVERLAP, which names both, if
-   * another device is there, and what `createClient` throws. Returns a function that removes it.
+   * `inOwnThread(…)`. Throws RANGE_INVALID, DEVICE_INVALID, RANGE_OVERLAP if another device or the
+   * hypervisor is there, and what `createClient` throws. Returns a function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
     return this.#devices.attach(range, device);
@@ -140,7 +140,8 @@ export class UserVm {
   /**
    * Puts a PCI card into the VM, by default at the first free device number of bus 0, also while it
    * runs. Throws DEVICE_INVALID, what `attachPci` and `createClient` throw, VM_LIMIT if bus 0 is
-   * full, and what its `connect` throws. Then it is closed. A promise also rejects as `start` does.
+   * full, and what its `connect` throws. The card is then closed, except after DEVICE_INVALID and
+   * the VM_STATE of `attachPci`. A promise also rejects as `start` does.
    */
   attachCard(card: PciCard, address?: PciAddress): AttachedCard;
   attachCard(card: ThreadPlacement, address?: PciAddress): Promise<AttachedCard>;
@@ -195,7 +196,7 @@ export class UserVm {
     return this.#listeners.add(listener);
   }
 
-  /** Loads and starts the guest. Rejects with VM_STATE, or if devices exceed `startTimeoutMs`. */
+  /** Loads and starts the guest. Rejects with VM_STATE, or if a device is not created. */
   start(): Promise<void> {
     return this.#lifeCycle.start();
   }

@@ -2,7 +2,7 @@
  * VmCards: the PCI cards of one User VM, each with its function in configuration space, its I/O
  * client, and the interrupt that its pin is routed to.
  *
- * Called by: UserVm, for the operator; the HSM, through each card's client, when it removes one.
+ * Called by: VmDevices, for the operator; the HSM, through each card's client, when it removes one.
  * Threads: the Service VM's.
  */
 

@@ -2,7 +2,9 @@
  * VmInterrupts: the interrupts of one User VM for its operator: the lines with their owners, the
  * messages, and the doorbells of cards, each with what was counted so far.
  *
- * Called by: VmDevices, which creates it; acrn-hsm/, to send the messages of ioctls; VmInspection.
+ * Called by: VmDevices, which creates it and reports the messages of cards; UserVm, which sends
+ * those of ACRN userspace, reports pauses and starts, and gives readers to the debugger;
+ * VmInspection.
  * Threads: the Service VM's.
  *
  * At the end of a VM its lines fall and its cards go. So the state of its last pause is kept until

@@ -23,7 +23,10 @@ import type { VmEnd } from './user-vm-events.js';
 
 /** If the guest resets more often than this in one second, it is in a loop and its VM ends. */
 export const RESETS_PER_SECOND = 5;
-/** How long the end of a VM waits for its vCPUs to pause. Then their threads are terminated. */
+/**
+ * How long, in ms, each of the two pauses at the end of a VM may take. Then its threads are ended
+ * in any case.
+ */
 export const PAUSE_LIMIT_MS = 2000;
 
 const NO_IMAGE = 'a restored VM has no image to start again from';

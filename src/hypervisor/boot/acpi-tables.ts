@@ -64,7 +64,11 @@ function acpiTable(length: number, signature: string, revision: number): Firmwar
   return table.text(10, 'UPCALL').text(16, 'UPCALLVM').u32(24, 1).text(28, 'UPCL').u32(32, 1);
 }
 
-/** The tables with `dsdt` in them, ready to be loaded. */
+/**
+ * The tables with `dsdt` in them, ready to be loaded. Throws IMAGE_MALFORMED if `dsdt` has no DSDT
+ * signature or a wrong checksum, and IMAGE_TOO_LARGE if the tables do not fit into
+ * ACPI_TABLES_ROOM.
+ */
 export function acpiTables(dsdt: Uint8Array): Piece {
   checkDsdt(dsdt);
   const bytes = new Uint8Array(ACPI_TABLES_ROOM);

@@ -24,7 +24,9 @@ interface Unpacked {
   readonly isComplete: boolean;
   /** Whether the bytes still have to go through `undoX86Filter`. */
   readonly filtered?: boolean;
-  /** Of the bytes after that, where the library did not compare the checksum itself. */
+  /**
+   * The checksum that the bytes must have after that. Undefined: there is nothing left to compare.
+   */
   readonly crc32?: number | undefined;
 }
 
@@ -41,15 +43,18 @@ const FORMATS: readonly PackedFormat[] = [
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
 ];
 
-/** The format of a packed file. Undefined if it is not packed, or in a format of no loader here. */
+/**
+ * The format of a packed file. Undefined if it is not packed, or in a format that is not unpacked
+ * here.
+ */
 export function packedFormat(packed: ImageReader): PackedFormat | undefined {
   return FORMATS.find(({ magic }) => magic.every((byte, index) => packed.bytes[index] === byte));
 }
 
 /**
- * The unpacked bytes, at most `maxBytes`. Undefined if the file uses a part of its format that
- * cannot be unpacked here. Throws IMAGE_MALFORMED for a damaged file, and what `tooLong` returns
- * for one that is longer.
+ * Resolves with the unpacked bytes, or with undefined if the file uses a part of its format that
+ * cannot be unpacked here. Rejects with IMAGE_MALFORMED for a damaged file, and with what `tooLong`
+ * returns for one that unpacks to more than `maxBytes`.
  */
 export async function unpack(
   packed: ImageReader,

@@ -3,7 +3,8 @@
  * multiboot images and unpacked Linux kernels. Facts: System V ABI, chapters "ELF header" and
  * "program header", which also give the offsets below.
  *
- * Called by: multiboot.ts, linux-boot.ts, kernel-payload.ts and guest-image.ts.
+ * Called by: multiboot.ts, linux-boot.ts, kernel-payload.ts and guest-image.ts; the command line,
+ * for kernel modules (cli/debian/kernel-module.ts).
  */
 
 import { foreignElf } from './foreign-elf.js';
@@ -32,7 +33,7 @@ export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
-/** Whether `readElf32` takes it: not a 64-bit ELF, nor one for another processor. */
+/** Whether it is a 32-bit ELF for i386. `readElf32` refuses all others. */
 export function isElf32ForI386(image: ImageReader): boolean {
   return (
     image.has(0, ELF_HEADER_BYTES) &&
@@ -43,6 +44,10 @@ export function isElf32ForI386(image: ImageReader): boolean {
   );
 }
 
+/**
+ * Throws IMAGE_UNSUPPORTED for an ELF that cannot run here (foreign-elf.ts), and IMAGE_MALFORMED
+ * for other files that are not a complete executable.
+ */
 export function readElf32(image: ImageReader): ElfImage {
   const foreign = foreignElf(image);
   if (foreign !== undefined) throw unsupported(foreign);

@@ -25,7 +25,10 @@ const FAR_JUMP = 0xea;
 /** In the build date, "MM/DD/YY". */
 const SLASH = 0x2f;
 
-/** Whole blocks, a far jump to segment F000 at the reset vector, and the build date behind it. */
+/**
+ * Whether the file has whole blocks, a far jump to segment F000 at the reset vector, and the two
+ * slashes of the build date behind it.
+ */
 export function isFirmware(image: ImageReader): boolean {
   const end = image.length;
   return (
@@ -38,7 +41,10 @@ export function isFirmware(image: ImageReader): boolean {
   );
 }
 
-/** Throws IMAGE_MALFORMED if the file has no blocks, IMAGE_TOO_LARGE above 256 KiB. */
+/**
+ * Throws IMAGE_MALFORMED if the file is empty or has no whole blocks, IMAGE_TOO_LARGE above 256
+ * KiB.
+ */
 export function planFirmware(image: ImageReader): LoadPlan {
   if (image.length === 0 || image.length % BLOCK !== 0)
     throw image.malformed(`${image.length} bytes, and firmware has a multiple of 64 KiB`);

@@ -35,7 +35,7 @@ export class FirmwareTable {
     return this;
   }
 
-  /** Makes the bytes from 0 to `length` add up to 0 by the one at `offset`. */
+  /** Sets the byte at `offset` so that the first `length` bytes add up to 0 modulo 256. */
   checksum(offset: number, length = this.bytes.length): this {
     this.bytes[offset] = 0;
     const sum = this.bytes.subarray(0, length).reduce((total, byte) => total + byte, 0);

@@ -2,7 +2,8 @@
  * Flat images: bytes that start running at their first byte, as `nasm -f bin` makes them. In real
  * mode at 0x7C00, where a PC's boot sector runs, or in flat 32-bit protected mode at 1 MiB.
  *
- * Called by: guest-image.ts.
+ * Called by: guest-image.ts. Both plans throw IMAGE_MALFORMED for an empty file, OPTION_INVALID for
+ * an address out of range, and IMAGE_TOO_LARGE.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

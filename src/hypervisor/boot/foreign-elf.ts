@@ -1,7 +1,7 @@
 /**
- * ELF files that this machine cannot start: for another processor, not linked, or dynamically
- * linked programs of an operating system (a static one looks like a kernel). Facts: System V ABI,
- * "ELF header" and "program header".
+ * ELF files that this machine cannot start: those for another processor, object files, core dumps,
+ * shared libraries without an entry, and dynamically linked programs of an operating system (a
+ * static one looks like a kernel). Facts: System V ABI, "ELF header" and "program header".
  *
  * Called by: foreign-image.ts, kernel-payload.ts, elf32.ts and guest-image.ts.
  */

@@ -183,8 +183,8 @@ function hasMultiboot2Header(image: ImageReader): boolean {
 }
 
 /**
- * The magic numbers OMAGIC, NMAGIC, ZMAGIC and QMAGIC, with the machine i386 or none, over text and
- * data that the file has.
+ * Whether it begins with a magic number of a.out (OMAGIC, NMAGIC, ZMAGIC or QMAGIC), with the
+ * machine i386 or none, and with sizes of text and data that the file has.
  */
 function isAout(image: ImageReader): boolean {
   if (!image.has(0, 32)) return false;
@@ -196,7 +196,9 @@ function isAout(image: ImageReader): boolean {
   );
 }
 
-/** A master boot record with sectors behind it: an entry is used, and all are plausible. */
+/**
+ * A master boot record with sectors behind it: at least one entry is used, and all are plausible.
+ */
 function hasPartitions(image: ImageReader): boolean {
   if (image.length <= 512 || !has(image, 510, [0x55, 0xaa])) return false;
   const entries = [446, 462, 478, 494].map((at) => ({

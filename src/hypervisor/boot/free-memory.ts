@@ -34,7 +34,10 @@ export class FreeMemory {
     this.#taken = image.map((piece) => ({ start: piece.address, end: endOf(piece) }));
   }
 
-  /** The address of `bytes` free bytes, which are taken from now on. Throws IMAGE_TOO_LARGE. */
+  /**
+   * The address of `bytes` free bytes, which are taken from now on. Throws IMAGE_TOO_LARGE if no
+   * gap is large enough.
+   */
   take(bytes: number): number {
     const windows: readonly Range[] = [
       { start: PREFERRED, end: BASE_MEMORY },

@@ -49,7 +49,7 @@ export interface GuestImageOptions {
   readonly cmdline?: string;
   /** Linux' initial RAM disk. For a multiboot kernel its first module, with the string "initrd". */
   readonly initrd?: Uint8Array;
-  /** For a multiboot kernel: at most 128, behind `initrd`. */
+  /** For a multiboot kernel: behind `initrd`, and at most 128 together with it. */
   readonly modules?: readonly BootModule[];
   /**
    * Compiled DSDT: gives the guest ACPI tables. All kinds but `bios` get them: a guest finds them
@@ -66,13 +66,13 @@ export interface GuestImageOptions {
 export interface GuestImage {
   readonly kind: ImageKind;
   /**
-   * Throws UpcallError if the image does not fit into `memoryBytes` of RAM, or if its loader finds
-   * it malformed.
+   * Throws UpcallError if the image cannot be loaded into `memoryBytes` of RAM: it does not fit, it
+   * is malformed or unsupported, or its command line or modules are too long or too many.
    */
   check(memoryBytes: number): void;
   /**
-   * Writes the image and all that it starts with. Repeatable. Memory outside of the pieces is left
-   * alone.
+   * Writes the image and all that it starts with, and returns the registers to start with. Throws
+   * as `check` does. Repeatable. Memory outside of the pieces is left alone.
    */
   load(memory: GuestMemory): VcpuRegisters;
 }
@@ -91,9 +91,10 @@ export function detectKind(image: Uint8Array): ImageKind {
 }
 
 /**
- * Throws OPTION_INVALID for parts that a guest of the kind would never see and for a kind that does
- * not exist, IMAGE_UNSUPPORTED, and IMAGE_MALFORMED or IMAGE_TOO_LARGE for a packed image that
- * cannot be unpacked. `check` finds the rest.
+ * Rejects with OPTION_INVALID for parts that a guest of the kind would never see and for a kind
+ * that does not exist, with IMAGE_UNSUPPORTED for an image that is known not to run here, and with
+ * IMAGE_MALFORMED or IMAGE_TOO_LARGE for ACPI tables, a bzImage or a packed image that are damaged
+ * or too large. `check` finds the rest.
  */
 export async function prepareGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const image = isFlat(options.kind) ? options.image : await unpackImage(options.image);
@@ -170,7 +171,7 @@ const KERNEL_64 = {
   remedy: "Give a 32-bit kernel, for example Debian's linux-image-686, which upcall run debian fetches",
 };
 
-/** Prepares and loads in one go. */
+/** Prepares and loads at once, for tests. */
 export async function loadGuestImage(memory: GuestMemory, options: GuestImageOptions): Promise<VcpuRegisters> {
   return (await prepareGuestImage(options)).load(memory);
 }

@@ -1,11 +1,11 @@
 /**
- * ImageReader: little-endian fields of an unchecked image. Every parser in this folder reads
- * through it: a field or range beyond the end is the operator's error (a truncated file), never a
- * RangeError.
+ * ImageReader: little-endian fields of an unchecked image. The parsers in this folder read fields
+ * and ranges through it: one beyond the end is the operator's error (a truncated file,
+ * IMAGE_MALFORMED), never a RangeError.
  *
  * Ordering: the bytes are the caller's, who may share them with other threads and must not change
- * them before the VM is created. If they change all the same, the image is wrong: each range is
- * checked when it is read.
+ * them while a VM that starts from them exists: each start reads them again. If they change all the
+ * same, the image is wrong: each range is checked when it is read.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

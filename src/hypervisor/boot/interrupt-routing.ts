@@ -5,6 +5,8 @@
  * - ISA interrupts arrive at the IO-APIC's pins of their own numbers, the timer's too.
  * - The system control interrupt (9) and those of PCI devices are active high levels: the lines of
  *   the device models are so. PCI devices use 10 and 11 (guests/acpi/dsdt.asl).
+ *
+ * Called by: those two files, and vm/vm-cards.ts for the lines of cards.
  */
 
 /**

@@ -20,9 +20,9 @@ import { unsupported } from './unsupported-image.js';
 const SIZE_BYTES = 4;
 
 /**
- * The ELF for i386 inside `image`. Undefined for a payload of another kind or packing. Throws
- * IMAGE_UNSUPPORTED for a kernel of another processor, IMAGE_MALFORMED for a damaged one, and
- * IMAGE_TOO_LARGE for more than MAX_UNPACKED_BYTES.
+ * Resolves with the ELF for i386 inside `image`, or with undefined for a payload of another kind or
+ * packing. Rejects with IMAGE_UNSUPPORTED for a kernel of another processor, IMAGE_MALFORMED for a
+ * damaged one, and IMAGE_TOO_LARGE for more than MAX_UNPACKED_BYTES.
  */
 export async function unpackKernel(image: ImageReader): Promise<ImageReader | undefined> {
   const { payload } = readSetupHeader(image);

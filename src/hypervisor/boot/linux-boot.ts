@@ -6,7 +6,9 @@
  * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts
  * off, ESI = zero page.
  *
- * Called by: guest-image.ts.
+ * Called by: guest-image.ts. Both plans throw IMAGE_MALFORMED, IMAGE_TOO_LARGE if the RAM is too
+ * small, and OPTION_INVALID if the command line is too long. `planVmlinux` also throws
+ * IMAGE_UNSUPPORTED.
  */
 
 import { readElf32 } from './elf32.js';

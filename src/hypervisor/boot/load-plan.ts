@@ -20,7 +20,7 @@ export interface Piece {
   /** Guest physical. */
   readonly address: number;
   readonly bytes: Uint8Array;
-  /** In memory; at least `bytes.length`, which it is if left out. */
+  /** Bytes in memory, at least `bytes.length`. Default: `bytes.length`. */
   readonly length?: number;
 }
 
@@ -72,7 +72,7 @@ function checkAgainstScreen(piece: Piece): void {
   );
 }
 
-/** Checks the plan, writes it, and returns the registers. */
+/** Checks the plan, which may throw, then writes it. Returns its registers. */
 export function loadPlan(plan: LoadPlan, memory: GuestMemory): VcpuRegisters {
   checkPlan(plan, memory.size);
   for (const piece of plan.pieces) {

@@ -2,8 +2,8 @@
  * The memory below 1 MiB as a PC's firmware leaves it, the map of the RAM that guests get, and the
  * flat segments in which 32-bit guests start.
  *
- * Called by: the loaders of this folder. What they add to an image goes where it leaves room
- * (free-memory.ts).
+ * Called by: the loaders and the tables of this folder. What a loader adds to an image goes where
+ * the image leaves room (free-memory.ts).
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

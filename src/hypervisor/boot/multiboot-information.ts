@@ -54,7 +54,7 @@ export interface InformationOptions {
 
 /**
  * The pieces, which take their places from `free`, and the structure's address. Throws
- * OPTION_INVALID if a text is too long.
+ * OPTION_INVALID if a text is too long, and IMAGE_TOO_LARGE if `free` has no place.
  */
 export function information(free: FreeMemory, options: InformationOptions): { pieces: Piece[]; address: number } {
   const { modules, memoryBytes } = options;

@@ -3,7 +3,9 @@
  * in the header (the "a.out kludge", for `nasm -f bin`). The kernel's modules are loaded behind
  * it. Their list, with the rest of the boot information, is in multiboot-information.ts.
  *
- * Called by: guest-image.ts.
+ * Called by: guest-image.ts. `planMultiboot` throws IMAGE_MALFORMED, also for features that are not
+ * offered, IMAGE_UNSUPPORTED for a foreign ELF, IMAGE_TOO_LARGE, and OPTION_INVALID for too many
+ * modules or a text that is too long.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

@@ -48,6 +48,9 @@ export function isBzImage(image: ImageReader): boolean {
   return image.has(SETUP_HEADER, 0x20) && image.u16(0x1fe) === 0xaa55 && image.u32(MAGIC_AT) === MAGIC;
 }
 
+/**
+ * Throws IMAGE_MALFORMED if there is no header, or if it is older than Linux 2.4.18 or truncated.
+ */
 export function readSetupHeader(image: ImageReader): SetupHeader {
   if (!isBzImage(image)) throw image.malformed('no Linux setup header');
   const protocol = image.u16(0x206);

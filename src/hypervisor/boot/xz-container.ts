@@ -26,13 +26,16 @@ export interface XzPlan {
   /** Whether its unpacked bytes still have to go through `undoX86Filter`. */
   readonly filtered: boolean;
   /**
-   * Of the bytes after that. Undefined if the library compares the checksum, and for checks other
-   * than CRC32, which are not compared.
+   * The checksum that the bytes must have after that. Undefined if the library compares it, and for
+   * checks other than CRC32, which are not compared.
    */
   readonly crc32: number | undefined;
 }
 
-/** Undefined for a file of several blocks, or with filters other than x86 and LZMA2. */
+/**
+ * Undefined for a file of several blocks, or with filters other than LZMA2 and an x86 filter that
+ * starts at offset 0. Throws IMAGE_MALFORMED if a field lies beyond the end or is too large.
+ */
 export function planXz(file: ImageReader): XzPlan | undefined {
   const check = file.u8(7) & 0xf;
   const block = readBlockHeader(file, STREAM_BYTES);

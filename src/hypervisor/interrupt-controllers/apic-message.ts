@@ -1,9 +1,10 @@
 /**
  * Interrupt messages between APICs. A redirection entry of an I/O APIC, an interrupt command of a
  * local APIC and the data of a message-signalled interrupt have these bits at the same places, so
- * one word stands for all of them.
+ * one word stands for all of them. Only IS_LOGICAL is not in the data of a message-signalled
+ * interrupt, but in its address.
  *
- * Called by: the other files of this folder.
+ * Called by: InterruptControllers and the APICs' files of this folder.
  */
 
 export const MessageBit = {

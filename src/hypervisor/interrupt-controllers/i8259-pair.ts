@@ -28,7 +28,7 @@ export class I8259Pair {
   readonly first: I8259;
   readonly second: I8259;
   #gsis = 0;
-  /** Which of the two global system interrupts at the timer's pin was high last. */
+  /** Which of the two global system interrupts at the timer's pin was set high last. */
   #timerGsi = TIMER_GSI;
 
   /** `onEnd`: the interrupt of a global system interrupt has ended. */

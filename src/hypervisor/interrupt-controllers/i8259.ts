@@ -18,7 +18,7 @@ import { SavedState } from '../../io-request/saved-state.js';
 const PINS = 8;
 const ALL_PINS = 0xff;
 const LOWEST_AT_RESET = 7;
-/** `pending` and `acknowledge` if there is no request. */
+/** What `pending` and `acknowledge` return if there is no request. */
 export const NO_REQUEST = -1;
 
 /** What bits 4 and 3 of a write to the even port select. */
@@ -119,7 +119,9 @@ export class I8259 {
     return NO_REQUEST;
   }
 
-  /** The CPU's acknowledge cycle: the pending request goes into service. Returns its pin. */
+  /**
+   * The CPU acknowledges: the pending request goes into service. Returns its pin, or NO_REQUEST.
+   */
   acknowledge(): number {
     const pin = this.pending;
     if (pin === NO_REQUEST) return NO_REQUEST;

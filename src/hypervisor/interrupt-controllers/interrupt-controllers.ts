@@ -2,8 +2,8 @@
  * InterruptControllers: the two 8259s, the I/O APIC and the local APIC of a VM with one vCPU, wired
  * as in ACRN's User VMs.
  *
- * Called by: the vCPU's program: lines and messages go in, the vectors and NMIs that its CPU takes
- * come out. The guest reaches the registers through v86/controller-handlers.ts.
+ * Called by: v86/core-interrupts.ts. Lines and messages go in, the vectors and NMIs that the CPU
+ * takes come out. The guest reaches the registers through v86/controller-handlers.ts.
  * Callers must: ask `isRequesting` again after each call, and `acknowledge` once for each interrupt
  * that the CPU takes.
  * Threads: the vCPU's.
@@ -23,7 +23,7 @@ import { LocalApic } from './local-apic.js';
 
 /** The I/O APIC's pin that also gets the 8259s' output. */
 const VIRTUAL_WIRE_PIN = 0;
-/** `acknowledge` if there is no interrupt. */
+/** What `acknowledge` returns if there is no interrupt. */
 export const NO_VECTOR = -1;
 
 export class InterruptControllers implements InterruptController {
@@ -134,7 +134,9 @@ export class InterruptControllers implements InterruptController {
     this.#hasNmi = false;
   }
 
-  /** Lets timers expire that are due. Returns the milliseconds until the next one. */
+  /**
+   * Lets the timer expire if it is due. Returns the milliseconds until it is due next, or Infinity.
+   */
   expire(nowMs: number): number {
     return this.#localApic.expire(nowMs);
   }

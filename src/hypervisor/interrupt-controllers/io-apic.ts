@@ -73,7 +73,10 @@ export class IoApic {
     else if (!this.#is(pin, Entry.MASKED)) this.#sendFrom(pin);
   }
 
-  /** A local APIC ended the interrupt `vector`, an edge or a level: for those who count. */
+  /**
+   * A local APIC ended the interrupt `vector`, an edge or a level: calls `onEnd` for each pin with
+   * an open interrupt of that vector.
+   */
   ended(vector: number): void {
     for (let pin = 0; pin < IO_APIC_PINS; pin++) {
       if (this.#isOpen[pin] === 0 || (this.#entry(pin) & MessageBit.VECTOR) !== vector) continue;

@@ -7,9 +7,9 @@
 export interface LocalApicOutputs {
   /** The guest has ended the interrupt `vector`, an edge or a level. Default: not counted. */
   ended?(vector: number): void;
-  /** An end of interrupt for all I/O APICs. */
+  /** The guest has ended the level-triggered interrupt `vector`: the message to all I/O APICs. */
   endOfInterrupt(vector: number): void;
   nmi(): void;
-  /** The APIC can accept interrupts that it did not accept before. */
+  /** The APIC may now accept interrupts that it did not accept before. */
   acceptsMore(): void;
 }

@@ -73,7 +73,7 @@ export const ErrorBit = {
   ILLEGAL_REGISTER: 1 << 7,
 } as const;
 
-/** The entry of the local vector table at a register's offset. */
+/** The entry of the local vector table at a register's offset. Undefined for other offsets. */
 export function lvtIndex(offset: number): number | undefined {
   const isEntry = offset >= Register.TIMER && offset <= Register.ERROR && (offset & 0xf) === 0;
   return isEntry ? (offset - Register.TIMER) >> 4 : undefined;

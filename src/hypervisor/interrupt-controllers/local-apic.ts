@@ -4,7 +4,7 @@
  * Called by: InterruptControllers.
  * Threads: the vCPU's.
  *
- * Three states (Intel SDM volume 3, "Local APIC Status and Location"): disabled by the MSR
+ * Three states (Intel SDM volume 3, "Enabling or Disabling the Local APIC"): disabled by the MSR
  * IA32_APIC_BASE, when it does not exist for the guest; disabled by software in its spurious-vector
  * register, when it accepts nothing that has a vector, which is the state at power-on; enabled.
  *
@@ -81,7 +81,7 @@ export class LocalApic {
     return this.isEnabled ? this.#vectors.pending(this.#taskPriority) : NONE;
   }
 
-  /** The CPU takes `pending`. */
+  /** The CPU takes `pending`. Returns it. */
   acknowledge(): number {
     const vector = this.pending;
     if (vector !== NONE) this.#vectors.take(vector);
@@ -102,7 +102,7 @@ export class LocalApic {
     this.#table.setLint0(high);
   }
 
-  /** Lets the timer expire if it is due. Returns the milliseconds until it is due next. */
+  /** Lets a due timer expire. Returns ms until the next expiry: Infinity if stopped or masked. */
   expire(nowMs: number): number {
     if (this.#timer.expire(nowMs, this.#isPeriodic)) this.#table.fire(Lvt.TIMER);
     return (this.#table.entry(Lvt.TIMER) & LvtBit.MASKED) === 0 ? this.#timer.remainingMs(nowMs) : Infinity;

@@ -11,7 +11,7 @@
 import { SavedState } from '../../io-request/saved-state.js';
 import { VectorSet, WORDS } from './vector-set.js';
 
-/** If there is no vector. */
+/** What `pending` and `end` return if there is no vector. */
 export const NONE = -1;
 const CLASS = 0xf0;
 
@@ -27,7 +27,9 @@ export class VectorRegisters {
     else this.level.delete(vector);
   }
 
-  /** The higher of the task's class and that of the vector in service. */
+  /**
+   * PPR: the task priority, or the class of the highest vector in service if that class is higher.
+   */
   processorPriority(taskPriority: number): number {
     const inService = Math.max(0, this.inService.highest) & CLASS;
     return (taskPriority & CLASS) >= inService ? taskPriority : inService;

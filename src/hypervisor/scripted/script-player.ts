@@ -11,7 +11,7 @@ import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VmSharedState } from '../vm-shared-state.js';
 import type { MmioStep, PortStep, Script, ScriptResult, ScriptStep, ScriptValue } from './script.js';
 
-/** Accesses in one slice, so that a pause or reset need not wait for a long script. */
+/** Steps in one slice, so that a pause or reset need not wait for a long script. */
 const STEPS_PER_SLICE = 256;
 
 export class ScriptPlayer implements VcpuProgram, InterruptController {
@@ -31,7 +31,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   #faults = 0;
   #startedMs = 0;
 
-  /** `done` is called at the end of the script, once after each start. */
+  /** `done` is called at the end of the script, at most once after each start. */
   constructor(script: Script, handler: IoHandler, shared: VmSharedState, done: (result: ScriptResult) => void) {
     this.#steps = script.steps;
     this.#rounds = script.repeat ?? 1;

@@ -2,7 +2,10 @@
 
 import type { AccessSize, MmioAccessSize } from '../../io-request/io-request.js';
 
-/** The value of read number `read` of this round plus `plus`, or the #GPs of this round. */
+/**
+ * The value of read number `read` (from 0) of this round plus `plus`, or the number of #GPs in this
+ * round until now.
+ */
 export type ScriptValue = { readonly read: number; readonly plus?: number } | 'faults';
 
 export interface PortStep {
@@ -44,16 +47,16 @@ export interface Script {
   readonly repeat?: number;
 }
 
-/** What a vCPU read in its last round. */
+/** What a vCPU's script has come to. `values` and `faults` are those of the last round. */
 export interface ScriptResult {
   /** The value of each read as it came from the page, in order. */
   readonly values: readonly bigint[];
-  /** RAX of a guest that reads into RAX only, beginning with 0. */
+  /** RAX of a guest that reads into RAX only, after all rounds. It begins with 0. */
   readonly rax: bigint;
   /** #GPs in the last round. A read that got one is all ones in `values` and leaves RAX alone. */
   readonly faults: number;
   /** Accesses of all rounds. */
   readonly accesses: number;
-  /** From the first access to the last, in ms. */
+  /** From the start of the vCPU to the end of its script, in ms. */
   readonly elapsedMs: number;
 }

@@ -39,7 +39,7 @@ export class ScriptedHypervisor implements Hypervisor {
 
   /**
    * Resolves when `vcpuCount` vCPUs have ended their scripts, with the results by vCPU. Call it
-   * before the VM starts: earlier results are not kept.
+   * before the VM starts: earlier results are not kept. A vCPU without a script counts, too.
    */
   results(vcpuCount = this.#scripts.length): Promise<ScriptResult[]> {
     return new Promise((resolve) => {

@@ -3,13 +3,14 @@
  * make no request.
  *
  * The 8259s take accesses of one byte, the APICs of four at an address that is a multiple of 16. A
- * load of one or two bytes gets its part of the register. What no register answers reads all ones,
- * and a store of another size is dropped: the SDM leaves both undefined.
+ * load of fewer bytes within a register's word gets its part of the register. Other loads read all
+ * ones, and a store of another size is dropped: the SDM leaves both undefined. A reserved register
+ * of the local APIC reads 0 and is an error of the APIC's.
  *
  * ELCR, at ports 0x4d0 and 0x4d1, is the edge/level control register: a bit for each of the 16 pins
  * of the 8259s, set if the pin is level-triggered.
  *
- * Called by: core-interrupts.ts.
+ * Called by: core-interrupts.ts; v86-hypervisor.ts, for the ranges.
  * Threads: the vCPU's.
  */
 
@@ -130,7 +131,7 @@ function localApicHandler(controllers: InterruptControllers, changed: () => void
   };
 }
 
-/** A load of at most 4 bytes that lies in one register's word. */
+/** A load of at most 4 bytes that lies in one register's word. All others give all ones. */
 function partOf(address: number, size: number, read: (offset: number) => number): number {
   const inWord = address & 3;
   if (inWord + size > 4) return ALL_ONES;

@@ -2,8 +2,8 @@
  * The core's interface: the functions that upcall calls, those that the core calls back, and the
  * check that the module has them all.
  *
- * Called by: core.ts (`instantiate`), core-image.ts (`checkModule`) and the files that edit or test
- * the core.
+ * Called by: core.ts (`instantiate`), core-image.ts (`checkModule`), and for the types the files of
+ * this folder that call the core or that it calls.
  */
 
 import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';

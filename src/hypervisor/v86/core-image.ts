@@ -20,8 +20,8 @@ let identity = '';
 const IDENTITY_DIGITS = 16;
 
 /**
- * The module, ready to be instantiated. Throws UpcallError if the package is missing or another
- * version.
+ * The module, ready to be instantiated. Rejects with HYPERVISOR_UNAVAILABLE if the package is
+ * missing, and with CORE_MISMATCH if it is another version or fails the self-test.
  */
 export function loadCoreImage(): Promise<WebAssembly.Module> {
   image ??= coreFile()
@@ -40,7 +40,10 @@ export function coreIdentity(): string {
   return identity;
 }
 
-/** The installed package's core. Throws HYPERVISOR_UNAVAILABLE if there is no package. */
+/**
+ * The path of the installed package's core. Rejects with HYPERVISOR_UNAVAILABLE if there is no
+ * package.
+ */
 export async function coreFile(): Promise<string> {
   try {
     return await host.packageFile('v86/build/v86.wasm');
@@ -52,7 +55,10 @@ export async function coreFile(): Promise<string> {
   }
 }
 
-/** Reads, checks, edits and compiles the core in `file`, and tests it once on each engine. */
+/**
+ * Reads, checks, edits and compiles the core in `file`, and tests it once on each engine. Rejects
+ * with CORE_MISMATCH if it is not the one that upcall expects.
+ */
 export async function load(file: string, selfTest = testCore): Promise<WebAssembly.Module> {
   const bytes = await host.readFile(file);
   const sha256 = await sha256Of(bytes);

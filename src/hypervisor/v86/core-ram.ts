@@ -8,7 +8,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { CoreExports } from './core-exports.js';
 import type { MemoryRange } from './pristine-state.js';
 
-/** WebAssembly's. */
+/** Of a page of WebAssembly's memory. */
 export const MEMORY_PAGE_BYTES = 0x1_0000;
 /**
  * Heap that the core gets at the start, so that its compiler does not grow the memory after each

@@ -3,7 +3,7 @@
  * in the core's memory. The control registers go through the core's own MOV instruction, which also
  * updates its TLB, and with PAE loads the four page-directory pointers from the guest's memory.
  *
- * Called by: Core, at each start of the VM, between `reset_cpu` and the first instruction.
+ * Called by: Core, at each start of the VM for which registers are set, with the CPU at power-on.
  */
 
 import type { SegmentRegister, VcpuRegisters } from '../vcpu-registers.js';

@@ -1,8 +1,9 @@
 /**
  * panicMeaning: what a panic of the core means for its guest, by the place in the core's source.
  *
- * Called by: exception-delivery.ts. core-panics.test.ts searches the module for all places where
- * the core's CPU can panic and compares them with this table, so none is missing.
+ * Called by: exception-delivery.ts. transfer-edits.ts and segment-checks.ts use `Exception`.
+ * core-panics.test.ts searches the module for all places where the core's CPU can panic and
+ * compares them with this table, so none is missing.
  *
  * A panic has one of three causes:
  *

@@ -116,7 +116,10 @@ export class SegmentChecks {
     return [...this.byte(address), ...this.byte([...address, ...constant(1), ADD]), ...constant(8), SHIFT_LEFT, OR];
   }
 
-  /** Looks a descriptor up; `unusable` runs if the selector is null or beyond its table. */
+  /**
+   * Looks a descriptor up. `unusable` runs if the selector is null or beyond its table. Returns
+   * from the check with 1 if a page fault was raised.
+   */
   find(selector: Code, unusable: Code): Code {
     return [
       ...storeWord(AddedOffset.found, [...selector, ...call(this.#find)]),
@@ -136,12 +139,18 @@ export class SegmentChecks {
     return when([...this.#walk(address), IS_ZERO], RAISED);
   }
 
-  /** SS at the privilege level `cpl`, `vector` if it is invalid: whether it was refused. */
+  /**
+   * Whether the selector was refused for SS at the privilege level `cpl`: #SS if its segment is
+   * absent, `vector` if it is invalid otherwise.
+   */
   stack(selector: Code, cpl: Code, vector: number): Code {
     return [...selector, ...cpl, ...constant(vector), ...call(this.#stack)];
   }
 
-  /** ES, DS, FS or GS of a new task at the privilege level `cpl`: whether it was refused. */
+  /**
+   * Whether the selector was refused for ES, DS, FS or GS of a new task at the privilege level
+   * `cpl`.
+   */
   data(selector: Code, cpl: Code): Code {
     return [...selector, ...cpl, ...call(this.#data)];
   }
@@ -193,7 +202,9 @@ export class SegmentChecks {
     ]);
   }
 
-  /** To load a segment sets the bit "accessed" of its descriptor. */
+  /**
+   * Loading a segment sets the bit "accessed" of its descriptor, which must be writable for that.
+   */
   #unlessAccessible(): Code {
     const probe = this.unlessWritable([...loadWord(AddedOffset.foundAddress), ...constant(ACCESS_BYTE), ADD], 1);
     return when(has(Access.ACCESSED, 0), probe);

@@ -95,7 +95,10 @@ const DESCRIPTORS: readonly number[] = [0, 0, 0x0000_ffff, 0x00cf_9a00, 0x0000_f
 const PIC_HANDLER_ADDRESS = 0x1800;
 const IO_APIC_HANDLER_ADDRESS = 0x1900;
 const REFUSED_HANDLER_ADDRESS = 0x1980;
-/** `lidt [LIDT + 8]`, then a jump to the code proper; the six bytes of the operand follow. */
+/**
+ * `lidt [LIDT + 16]`, then a jump to the code proper. The six bytes of the operand are at LIDT +
+ * 16.
+ */
 const LIDT = 0x1a00;
 
 export const TEST_REGISTERS: VcpuRegisters = {

@@ -26,7 +26,7 @@ const LOAD_VALUE = 0x8192_a3b4;
 /** Version 0x14 with five entries behind the first in its local vector table. */
 const LOCAL_APIC_VERSION = 0x5_0014;
 
-/** Throws CORE_MISMATCH with the first check that failed. */
+/** Throws CORE_MISMATCH with the first check that failed, or what the core throws. */
 export function testCore(module: WebAssembly.Module): void {
   const record = new Recorder();
   const line = new OneLine();

@@ -12,8 +12,9 @@ import type { CoreImports, ImportedFunction } from './core-exports.js';
 import type { TrappedRam } from './trapped-ram.js';
 
 /**
- * Takes the accesses. IoHandler is one. Values are unsigned and no wider than the access, `high` is
- * an int32. A call may block. It throws GeneralProtection to give the guest a #GP instead.
+ * Takes the accesses. IoHandler is one. Values are unsigned and no wider than the access, but the
+ * two words of an 8-byte store are int32. A call may block. It throws GeneralProtection to give the
+ * guest a #GP instead.
  */
 export interface TrapHandler {
   portRead(port: number, size: number): number;

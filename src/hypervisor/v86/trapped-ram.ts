@@ -2,7 +2,8 @@
  * TrappedRam: traps stores to write-protected pages on a core that cannot trap single pages of RAM.
  *
  * Called by: trap-imports.ts with each trapped access to RAM, and Core, which calls `follow`
- * between two instructions of the guest. V86Hypervisor asks `canProtect`.
+ * between two instructions of the guest and `translated` after each translation. V86Hypervisor asks
+ * `canProtect`.
  *
  * The core traps every access at or above the size of its RAM, which is a word of its memory. While
  * pages are protected, that word is the address of the lowest of them. Accesses to the RAM from

@@ -94,9 +94,7 @@ export class V86Hypervisor implements Hypervisor {
 /** Also with PAE paging: the upper halves of its entries are reserved (paging-edits.ts). */
 const ADDRESS_BITS = 32;
 
-/**
- * The core traps accesses from here on below 1 MiB, whatever the RAM: the screen memory of a PC.
- */
+/** The core traps accesses to this window whatever the RAM: the screen memory of a PC. */
 const SCREEN_START = 0xa_0000;
 const SCREEN_END = 0xc_0000;
 

@@ -2,6 +2,9 @@
  * Reading and rewriting the binary form of a WebAssembly module, as far as the edits of the core
  * need it.
  *
+ * Called by: wasm-edit.ts, wasm-functions.ts and wasm-names.ts; wasm-code.ts and some edits, to
+ * encode numbers.
+ *
  * Source: WebAssembly Core Specification 1.0, chapter 5, and the threads proposal for shared
  * limits.
  */

@@ -1,6 +1,8 @@
 /**
  * JsonLinesExport: the trace as JSON Lines, one object for each move and interrupt. Values of
  * 8-byte accesses are hexadecimal strings: a JSON number has only 53 bits.
+ *
+ * Called by: the command line, for files named .jsonl; programs that write a trace of their own.
  */
 
 import { hex } from '../../io-request/io-request.js';

@@ -2,6 +2,8 @@
  * ParquetExport: the trace as a Parquet file with a row for each move, for DuckDB, pandas and
  * others. Rows are collected in groups, and a full group is written at once. So memory holds one
  * group, and the metadata of those before.
+ *
+ * Called by: the command line, for files named .parquet; programs that write a trace of their own.
  */
 
 import { ByteWriter, ParquetWriter, type ColumnSource } from 'hyparquet-writer';

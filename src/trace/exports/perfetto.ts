@@ -1,12 +1,15 @@
 /**
  * PerfettoExport: the trace in Perfetto's protobuf format, for ui.perfetto.dev: a process for the
- * VM, a track for each vCPU with a slice for each request and its stages, a track for each client,
- * and arrows from the vCPU to the client and back.
+ * VM, a track for each vCPU with a slice for each request and its stages, a track for each client
+ * and vCPU, arrows from the vCPU to the client and back, and a track for each interrupt line and
+ * for the messages of each sender.
  *
- * Use: write the bytes of each `add(move)`, then those of `end()`, to one file.
+ * Use: write the bytes of each `add` and `addInterrupt`, then those of `end()`, to one file.
  * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each
  *   VM's times count from the start of its own trace.
  * - Bad: leave out `end()`, which closes the slices that are open.
+ *
+ * Called by: the command line, for files named .pftrace; programs that write a trace of their own.
  */
 
 import { PbfWriter } from 'pbf';
