@@ -8,7 +8,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 
-/** Limit of the number of files, in case the folder is a wrong one. */
+/** Limit of the folder's entries that are read, in case the folder is a wrong one. */
 const MAX_FILES = 200;
 
 /** Content types by extension. Other files are not served. */
@@ -31,8 +31,8 @@ export interface PageFile {
 }
 
 /**
- * The files by the path of a request. The page itself is `/`. Empty if the page was not built. Vite
- * puts files with a hash in their name into `assets/`.
+ * The files by the path of a request. The page itself is `/`. Empty if the page was not built.
+ * Rejects if a file cannot be read. Vite puts files with a hash in their name into `assets/`.
  */
 export async function readPageFiles(folder: URL): Promise<ReadonlyMap<string, PageFile>> {
   const files = new Map<string, PageFile>();

@@ -1,6 +1,6 @@
 /**
- * The headers of every response of the live page's server, also to a connection whose HTTP request
- * was not understood.
+ * The headers of every response of the live page's server but the upgrade to a WebSocket, and the
+ * responses without Node's `ServerResponse`: refused upgrades and malformed requests.
  *
  * Called by: PageServer.
  */
@@ -44,7 +44,10 @@ export function refuse(connection: Duplex, status: string): void {
   connection.end(`${head}\r\n\r\n`, () => connection.destroy());
 }
 
-/** The status for what Node's parser of HTTP refused. */
+/**
+ * The status for an error of `clientError`: Node's HTTP parser refused the request, or it came too
+ * late.
+ */
 export function parserStatus(error: Error): string {
   switch ((error as NodeJS.ErrnoException).code) {
     case 'HPE_HEADER_OVERFLOW':

@@ -1,8 +1,10 @@
 /**
  * PageHolds: the commands of pages for the VM's debugger, and which of its breakpoints and holds
- * come from pages. A program may use the same debugger: what it holds is not the pages' to release.
+ * come from pages. The program that runs the VM may use the same debugger. What that program holds
+ * is not released here, except as noted below.
  *
- * Called by: PageConnection, for its page's commands; AbandonedHolds, once no page is open.
+ * Called by: LiveView, which creates it; PageConnection, for its page's commands; AbandonedHolds,
+ * once no page is open.
  */
 
 import type { StoppedRequest } from '../debugging/held-request.js';
@@ -19,8 +21,8 @@ export class PageHolds {
   /** The numbers of the breakpoints that pages have added. */
   readonly #breakpoints = new Set<number>();
   /**
-   * Whether a page has stepped, or held all requests: such a stop has no breakpoint. Those of a
-   * program count as the pages' then, because they look the same.
+   * Whether a page has stepped, or held all requests: such a stop has no breakpoint. From then on
+   * those of the program count as the pages' too, because they look the same.
    */
   #hasUnnumbered = false;
   #keepsHeld: boolean;
@@ -58,7 +60,7 @@ export class PageHolds {
         this.#breakpoints.add(this.#debugger.add(breakpointOf(message.breakpoint)));
         return;
       case 'unbreak':
-        // The request that it may hold stays held, and stays the page's.
+        // The requests that it holds stay held, and count as the pages' still.
         if (!this.stops.some(({ breakpoint }) => breakpoint === message.number))
           this.#breakpoints.delete(message.number);
         this.#debugger.remove(message.number);
@@ -95,7 +97,8 @@ export class PageHolds {
     let removed = 0;
     for (const number of this.#breakpoints) if (vmDebugger.remove(number)) removed++;
     if (this.#hasUnnumbered) vmDebugger.holdAll = { pending: false, complete: false };
-    // This also cancels steps of pages, unless a program has requests of its own held.
+    // `goAll` also cancels the steps of pages. With requests held by the program, it would release
+    // those.
     if (stops.length === vmDebugger.stops.length) vmDebugger.goAll();
     else for (const { vcpu } of stops) vmDebugger.go(vcpu);
     this.#breakpoints.clear();

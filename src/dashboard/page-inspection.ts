@@ -1,6 +1,6 @@
 /**
  * PageInspection: answers a page's questions about the VM that change nothing: the registers of a
- * device, or what is known of one without a register map.
+ * device, or what is known of one without a register map, and PCI functions.
  *
  * Called by: PageConnection, for its page.
  * Threads: the Service VM's.
@@ -26,7 +26,10 @@ export class PageInspection {
     this.#clients = clients;
   }
 
-  /** The reply to `peek`: at once, or later for a device in a thread of its own. */
+  /**
+   * The reply to `peek`: `registers`, or `done` with an error if there is no such client. For a
+   * device in a thread of its own it may take until the peek's time limit.
+   */
   async peek({ id, client: number }: PageMessageOf<'peek'>): Promise<ServerMessage> {
     const client = this.#clients.client(number);
     if (client === undefined) return { kind: 'done', id, error: 'no such client: it was removed' };

@@ -1,10 +1,12 @@
 /**
- * Page messages: what the live page sends to its server, as schemas of the library valibot. The
- * schemas check messages and define their types. Only the server checks: the browser imports the
- * types and nothing else.
+ * Page messages: what the live page and `upcall top` send to the server, as schemas of the library
+ * valibot. The schemas check messages and define their types. Only the server checks: the page
+ * imports the types and nothing else.
  *
  * A message from the connection is untrusted text until `parsePageMessage` has accepted it. A field
- * that the schema does not name is an error: our own page sends none.
+ * that the schema does not name is an error: our own clients send none.
+ *
+ * Called by: PageConnection, with each text message of a page.
  */
 
 import * as v from 'valibot';
@@ -18,7 +20,9 @@ import { MAX_NAME_CHARACTERS, MAX_TYPED_CHARACTERS } from './limits.js';
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 const whole = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
 const vcpu = whole(SLOT_COUNT - 1);
-/** A number that the page chooses; the reply has the same one. */
+/** The number of a client or a breakpoint. */
+const number = whole(Number.MAX_SAFE_INTEGER);
+/** A number that the page chooses for the message. The reply has the same one. */
 const id = whole(Number.MAX_SAFE_INTEGER);
 /** Hexadecimal, up to 52 bits, so that it is exact as a number. */
 const address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,13}$/i));
@@ -75,9 +79,12 @@ const interruptBreakpoint = v.strictObject({
 const breakpoint = v.union([requestBreakpoint, interruptBreakpoint]);
 
 const pageMessage = v.variant('kind', [
-  /** The first message. */
+  /** The first message, with the token of the printed address. */
   v.strictObject({ kind: v.literal('hello'), token: text(MAX_NAME_CHARACTERS) }),
-  /** What to send from now on. `moves: null`: no moves. A hidden page must watch nothing. */
+  /**
+   * What to send from now on. `moves`: which moves (changes of a slot's state), `null` for none. A
+   * hidden page must watch nothing.
+   */
   v.strictObject({
     kind: v.literal('watch'),
     slots: v.boolean(),
@@ -87,14 +94,17 @@ const pageMessage = v.variant('kind', [
     interrupts: v.exactOptional(v.boolean()),
   }),
   /** Reads a device's registers without side effects. `client`: index into `clients`. */
-  v.strictObject({ kind: v.literal('peek'), id, client: id }),
+  v.strictObject({ kind: v.literal('peek'), id, client: number }),
   /** Input for the guest's console. */
   v.strictObject({ kind: v.literal('type'), text: text(MAX_TYPED_CHARACTERS) }),
-  /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
+  /**
+   * Whether every request is held at PENDING, and before COMPLETE, from now on, besides those of
+   * breakpoints and steps. Releases nothing.
+   */
   v.strictObject({ kind: v.literal('hold-all'), id, pending: v.boolean(), complete: v.boolean() }),
   v.strictObject({ kind: v.literal('break'), id, breakpoint }),
   /** Removes the breakpoint with this number. Its held requests stay held. */
-  v.strictObject({ kind: v.literal('unbreak'), id, number: id }),
+  v.strictObject({ kind: v.literal('unbreak'), id, number }),
   /** Sets the value of a held request. See `StopRow.canChange`. */
   v.strictObject({ kind: v.literal('change'), id, vcpu, value }),
   /** Releases a held request. `vcpu: null`: all of them. */
@@ -103,9 +113,12 @@ const pageMessage = v.variant('kind', [
    * Releases a held request and holds it again before COMPLETE, or else its vCPU's next request.
    */
   v.strictObject({ kind: v.literal('step'), id, vcpu }),
-  /** Whether requests stay held when no page is open. It holds for all pages of the VM. */
+  /** Whether requests stay held when no page is open. Applies to all pages of the VM. */
   v.strictObject({ kind: v.literal('keep-held'), id, keep: v.boolean() }),
-  /** Removes all breakpoints and releases all requests, also those of the program. */
+  /**
+   * Removes all breakpoints and releases all requests, also those that the program which runs the
+   * VM has added or holds.
+   */
   v.strictObject({ kind: v.literal('detach'), id }),
 ]);
 

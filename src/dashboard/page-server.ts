@@ -7,14 +7,14 @@
  *
  * Any web page in the operator's browser can send requests here. Therefore:
  *
- * - Host must be an IP address or localhost. A foreign name that resolves to this machine is
- *   refused (DNS rebinding).
- * - Origin must be this server.
+ * - Host must be an IP address, localhost, or the name at which the server listens. A foreign name
+ *   that resolves to this machine is refused (DNS rebinding).
+ * - Origin, which a WebSocket must have, must be this server.
  * - Data and control need the token of the printed address.
  *
- * So can another user of this machine. Therefore a connection that has not shown the token is
- * limited in number and time (connection-pools.ts), and apart from the pages that have. It gets one
- * response.
+ * So can another user of this machine. Therefore connections that have not shown the token are
+ * limited in number and time (connection-pools.ts). They take no place of a page that has shown it.
+ * Each gets one response.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -57,10 +57,13 @@ export class PageServer {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #pools: ConnectionPools;
-  /** Connections that have their response. */
+  /** Connections whose one response has begun. */
   readonly #answered = new WeakSet<Duplex>();
 
-  /** Resolves when it listens. Rejects with OPTION_INVALID if it cannot. */
+  /**
+   * Resolves when it listens. Rejects with OPTION_INVALID if it cannot, and with the file system's
+   * error if a page file cannot be read.
+   */
   static async open(options: PageServerOptions): Promise<PageServer> {
     const server = new PageServer(options, await readPageFiles(options.pageFolder));
     await server.#listen();
@@ -160,7 +163,10 @@ export class PageServer {
     return isSameToken(bearer, token) || isSameToken(url.searchParams.get('token') ?? '', token);
   }
 
-  /** What Node's parser refused. Nothing more is written behind a response. */
+  /**
+   * Answers a request that Node's parser refused. If a response has begun, only closes the
+   * connection.
+   */
   #refuseMalformed(error: Error, socket: Duplex): void {
     if (socket.writable && !this.#answered.has(socket)) refuse(socket, parserStatus(error));
     else socket.destroy();
@@ -178,7 +184,7 @@ export class PageServer {
     );
   }
 
-  /** Whether the request came from this server's page, or from no page at all. */
+  /** Whether Host is valid, and the request came from this server's page or from no page at all. */
   #isAllowed({ headers: { host, origin } }: IncomingMessage): boolean {
     if (host === undefined || (origin !== undefined && origin !== `http://${host}`)) return false;
     const name = hostName(host);

@@ -1,6 +1,6 @@
 /**
  * Protocol: what the live page and its server send each other over one WebSocket at LIVE_PATH.
- * Nothing here needs Node or a browser: both sides import it.
+ * Nothing here needs Node or a browser: the server, the page and `upcall top` import it.
  *
  * - Text messages are JSON objects, distinguished by `kind`. The slots and the guest's console are
  *   binary, because they are frequent. Their first byte is a `FrameKind`.
@@ -8,10 +8,10 @@
  * - The token is in the printed address after `#`, which browsers do not send. The page keeps it in
  *   sessionStorage, removes it from the address, and sends it in its first message. (All ports of a
  *   machine share cookies.) Until then the server sends nothing and accepts nothing else.
- * - A `watch` message of the page says which data it wants: slots, tables (the statistics), moves
- *   (changes of a slot's state), interrupts. The server samples and sends only that. It drops what
- *   a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up to a
- *   limit, then the connection is closed. A page that reconnects gets the console's history.
+ * - A `watch` message of the page selects data: slots, tables (the statistics), moves (changes of a
+ *   slot's state), interrupts. Of these the server samples and sends only what is selected. It
+ *   drops what a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up
+ *   to a limit, then the connection is closed. A page that reconnects gets the console's history.
  * - A message with an `id` gets exactly one reply, `done` or `registers`, with the same `id`.
  */
 

@@ -15,7 +15,10 @@ export interface RegisterRow {
   readonly size: number;
   readonly access: 'r' | 'w' | 'rw';
   readonly meaning: string;
-  /** Hexadecimal. Null: cannot be read without a side effect. */
+  /**
+   * Hexadecimal. Null: the register is write-only or cannot be peeked, or the device's thread did
+   * not reply in time.
+   */
   readonly value: string | null;
   readonly fields: readonly {
     /** The numbers of its first and last bit. */
@@ -29,7 +32,7 @@ export interface RegisterRow {
 export interface RawBytes {
   /** The address of the first one. */
   readonly first: string;
-  /** Null: the byte cannot be read without a side effect. */
+  /** Null: the byte cannot be peeked. */
   readonly bytes: readonly (number | null)[];
 }
 

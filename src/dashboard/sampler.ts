@@ -1,6 +1,7 @@
 /**
- * Sampler: calls several sources at their own rates from one timer. A slower source runs on a tick
- * of the faster ones and after them, so that their data can be sent in one write.
+ * Sampler: calls several sources at their own rates from one timer. A source runs on ticks that are
+ * multiples of its `everyTicks`. Those that are due on one tick run one after the other, so that
+ * their data can be sent in one write.
  *
  * Called by: LiveView, whose sources are the slots, moves, tables and interrupts.
  *

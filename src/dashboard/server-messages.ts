@@ -123,11 +123,11 @@ export interface InterruptLineRow {
   readonly isHigh: boolean;
   /** Names of the devices with an output to it. */
   readonly owners: readonly string[];
-  /** Those who hold it high now. */
+  /** The owners that hold it high now. */
   readonly holders: readonly string[];
   /** How often it rose. Null: the VM does not count it. */
   readonly rises: number | null;
-  /** How often the guest ended its interrupt (EOI). Null: the hypervisor does not say it. */
+  /** How often the guest ended its interrupt (EOI). Null: the hypervisor does not report it. */
   readonly ends: number | null;
 }
 
@@ -184,7 +184,9 @@ export interface Moves {
   readonly lost: number;
 }
 
-/** A breakpoint with its number, and how many requests it has held or interrupts it has matched. */
+/**
+ * A breakpoint with its number and its hits (BreakpointState in debugging/armed-breakpoints.ts).
+ */
 export type BreakpointRow = BreakpointFields & {
   readonly number: number;
   readonly hits: number;
@@ -199,9 +201,12 @@ export interface StopRow {
   readonly request: RequestRow;
   /** Whether `change` is allowed: a write at PENDING, or a read before COMPLETE. */
   readonly canChange: boolean;
-  /** The breakpoint that it hit. Null: a step, or all requests are held. */
+  /** The number of the breakpoint that it hit. Null: a step, or all requests are held. */
   readonly breakpoint: number | null;
-  /** The interrupt that the breakpoint matched: `line 4 raised by uart16550`. */
+  /**
+   * The interrupt that the breakpoint matched: `line 4 raised by uart16550`. Null: a breakpoint on
+   * requests, or none.
+   */
   readonly interrupt: string | null;
   /** By the clock of FrameOffset.timeMs. */
   readonly sinceMs: number;

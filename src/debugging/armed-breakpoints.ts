@@ -3,8 +3,9 @@
  * interrupts.
  *
  * The interrupts of a VM are recorded while there is a breakpoint on one (trace/interrupt-lane.ts).
- * They are read when a request is about to be held or let through, so all that happened before is
- * seen, in whichever thread. A match is kept until a request is held for it.
+ * They are read when a request is about to be held or let through, so what happened before in any
+ * thread is seen, as far as the recording has kept it. The first match is kept until a request is
+ * held for it. Later matches until then are only counted.
  *
  * Called by: VmDebugger (vm-debugger.ts).
  * Threads: the Service VM's thread only.
@@ -20,7 +21,10 @@ import { interruptCondition, type InterruptBreakpoint } from './interrupt-breakp
 export interface BreakpointState {
   readonly number: number;
   readonly breakpoint: Breakpoint;
-  /** Requests that it has held, or interrupts that it has matched. */
+  /**
+   * Requests or interrupts that it has matched. If several breakpoints match one, only the
+   * breakpoint that was added first counts it.
+   */
   readonly hits: number;
 }
 
@@ -68,7 +72,7 @@ export class ArmedBreakpoints {
     return this.#requests.length + this.#interrupts.length === 0;
   }
 
-  /** Whether a request may be held before COMPLETE. */
+  /** Whether one of the breakpoints may hold a request before COMPLETE. */
   get holdsAnswers(): boolean {
     return this.#interrupts.length > 0 || this.#requests.some(({ breakpoint }) => breakpoint.at === 'complete');
   }
@@ -105,7 +109,10 @@ export class ArmedBreakpoints {
     this.#closeReader();
   }
 
-  /** The breakpoint for which this request is held at `at`, if there is one. */
+  /**
+   * The breakpoint for which this request is held at `at`, if there is one. Counts the hit, and
+   * forgets the matched interrupt.
+   */
   hit(at: HoldPoint, subject: ExpressionSubject): BreakpointHit | undefined {
     this.#readInterrupts();
     const own = this.#requests.find(({ breakpoint, matches }) => breakpoint.at === at && matches(subject));
@@ -121,7 +128,7 @@ export class ArmedBreakpoints {
     this.#interruptHit = undefined;
   }
 
-  /** After the end of the VM, of which there will be no interrupt. */
+  /** Call it after the end of the VM: no interrupt follows. */
   close(): void {
     this.#readInterrupts();
     this.#closeReader();

@@ -1,6 +1,9 @@
 /** Breakpoint limits, for the debugger and the live page. The browser imports them too. */
 
-/** Breakpoints of one VM. Each is evaluated for each request. */
+/**
+ * Limit of the breakpoints of one VM: each request and each interrupt is compared with them until
+ * one matches.
+ */
 export const MAX_BREAKPOINTS = 64;
 /** Bounds the depth and the work of an expression. */
 export const MAX_EXPRESSION_CHARACTERS = 200;

@@ -26,9 +26,9 @@ export interface StoppedRequest {
   readonly request: IoRequest;
   /** True for a write at PENDING and for a read before COMPLETE. */
   readonly canChange: boolean;
-  /** The breakpoint that it hit. Undefined: a step, or all requests are held. */
+  /** The number of the breakpoint that it hit. Undefined: a step, or all requests are held. */
   readonly breakpoint: number | undefined;
-  /** The interrupt that the breakpoint matched. Undefined for one on requests. */
+  /** The interrupt that the breakpoint matched. Undefined: a breakpoint on requests, or none. */
   readonly interrupt: InterruptEvent | undefined;
   /** When it was held: `performance.now()` of the Service VM's thread. */
   readonly sinceMs: number;
@@ -97,7 +97,10 @@ export class HeldRequest {
     };
   }
 
-  /** `slot` is the request's. The Service VM owns it while it is PENDING, so it may write to it. */
+  /**
+   * Sets the value. `slot` is the request's: the Service VM owns it while it is PENDING, so this
+   * may write to it. Throws OPTION_INVALID if the value cannot be changed now or does not fit.
+   */
   change(slot: Slot, value: number | bigint): void {
     if (!this.canChange)
       throw new UpcallError(
@@ -139,7 +142,10 @@ export function subjectOf(request: AssignedRequest, client: string, low: number,
   };
 }
 
-/** The value of an access of `size` bytes. Bits above are undefined. */
+/**
+ * The value of an access of `size` bytes, without the undefined bits above. Sizes other than 1, 2
+ * and 8 count as 4.
+ */
 function valueOf(low: number, high: number, size: number): bigint {
   return BigInt.asUintN(size === 8 ? 64 : size === 1 || size === 2 ? 8 * size : 32, joinU64(low, high));
 }

@@ -12,9 +12,9 @@ import { LAST_LINE } from './breakpoint-limits.js';
 const MAX_VECTOR = 0xff;
 
 /**
- * All fields that are present must match. An interrupt has no request of its own, so it is the next
- * request that is held, of whichever vCPU: the one whose device caused the interrupt while it
- * handled it, before COMPLETE, or else the next one at PENDING.
+ * All fields that are present must match. An interrupt has no request of its own, so the next one
+ * that the HSM dispatches or finishes is held, of whichever vCPU. If a device causes the interrupt
+ * while it handles a request, that is usually this request, before COMPLETE.
  */
 export interface InterruptBreakpoint {
   readonly at: 'interrupt';
@@ -25,7 +25,8 @@ export interface InterruptBreakpoint {
   /** The CPU's vector of a message, 0…255. Lines never match. */
   readonly vector?: number;
   /**
-   * The name of the device that changes the line or sends the message. The guest's EOI has none.
+   * The name of the device that changes the line or sends the message. An EOI has none, and never
+   * matches.
    */
   readonly by?: string;
 }

@@ -214,7 +214,13 @@ test('a breakpoint matches if client, type, address, direction, value, vCPU and 
 
 test('invalid breakpoints and too many breakpoints are refused', () => {
   const { debug } = bench();
-  for (const wrong of [{ vcpu: 16 }, { vcpu: 0.5 }, { address: { from: 5, to: 4 } }, { expression: 'value ==' }])
+  for (const wrong of [
+    { vcpu: 16 },
+    { vcpu: 0.5 },
+    { address: { from: 5, to: 4 } },
+    { value: 0.5 },
+    { expression: 'value ==' },
+  ])
     assert.throws(() => debug.add({ at: 'pending', ...wrong }), refused('OPTION_INVALID'));
   for (let i = 0; i < MAX_BREAKPOINTS; i++) debug.add({ at: 'pending' });
   assert.throws(() => debug.add({ at: 'pending' }), refused('VM_LIMIT'));

@@ -9,8 +9,8 @@
  * - A pause, a reset and the end of the VM release everything. Breakpoints stay until they are
  *   removed.
  *
- * Called by: the operator's tools (the terminal, the live page, a program), and the HSM, to which
- * it is the gate that holds requests (hsm/request-gate.ts).
+ * Called by: the live page's server, `upcall top`, programs that run a VM; UserVm; the HSM, for
+ * which it is the gate that holds requests (hsm/request-gate.ts).
  * Threads: the Service VM's thread only.
  */
 
@@ -68,7 +68,10 @@ export class VmDebugger implements RequestGate {
     return this.#holdAll;
   }
 
-  /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
+  /**
+   * Whether every request is held at that point from now on, besides those of breakpoints and
+   * steps. Releases nothing.
+   */
   set holdAll(points: Readonly<Record<HoldPoint, boolean>>) {
     this.#holdAll = { pending: points.pending, complete: points.complete };
     this.#changed();
@@ -81,7 +84,10 @@ export class VmDebugger implements RequestGate {
     return number;
   }
 
-  /** Requests that it holds stay held. Returns false if the number does not exist. */
+  /**
+   * Removes a breakpoint. Requests that are held for it stay held. Returns false if the number does
+   * not exist.
+   */
   remove(number: number): boolean {
     const isRemoved = this.#breakpoints.remove(number);
     this.#changed();
@@ -142,8 +148,8 @@ export class VmDebugger implements RequestGate {
   }
 
   /**
-   * Resolves with the first held request, now or later. Resolves with undefined when the VM has
-   * ended.
+   * Resolves when a request is held, at once if one is already, with that of the lowest vCPU.
+   * Resolves with undefined when the VM has ended.
    */
   stopped(): Promise<StoppedRequest | undefined> {
     return new Promise((resolve) => {
@@ -189,7 +195,7 @@ export class VmDebugger implements RequestGate {
       queueMicrotask(() => this.#changed());
       return false;
     }
-    return this.#holds('pending', request, client, request.valueLow, request.valueHigh);
+    return this.#tryHold('pending', request, client, request.valueLow, request.valueHigh);
   }
 
   decideAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): GateDecision {
@@ -197,14 +203,15 @@ export class VmDebugger implements RequestGate {
     // The client answers once more: its first answer is held, and that one counts.
     if (held?.at === 'complete' && held.ticket === ticket) return GateDecision.REFUSED;
     const [valueLow, valueHigh] = request.isRead ? [low, high] : [request.valueLow, request.valueHigh];
-    return this.#holds('complete', request, client, valueLow, valueHigh) ? GateDecision.HELD : GateDecision.PASS;
+    return this.#tryHold('complete', request, client, valueLow, valueHigh) ? GateDecision.HELD : GateDecision.PASS;
   }
 
   hasAnswer(vcpu: number): boolean {
     return this.#held[vcpu]?.at === 'complete';
   }
 
-  #holds(at: HoldPoint, request: AssignedRequest, client: string, low: number, high: number): boolean {
+  /** Holds the request if it is to stop at `at`. Returns whether it does. */
+  #tryHold(at: HoldPoint, request: AssignedRequest, client: string, low: number, high: number): boolean {
     if (this.#isSuspended) return false;
     const { vcpu } = request;
     const hit = this.#breakpoints.hit(at, subjectOf(request, client, low, high));

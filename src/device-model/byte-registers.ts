@@ -36,9 +36,7 @@ export function writeBytes(registers: ByteRegisters, offset: number, size: Acces
   for (let byte = 0; byte < size; byte++) registers.writeByte(offset + byte, (value >>> (8 * byte)) & 0xff);
 }
 
-/**
- * Reads an 8-bit port. The other bytes of a wider access belong to the ports behind it, and float.
- */
+/** Reads an 8-bit port. The other bytes of a wider access belong to the next ports, and float. */
 export function readOnePort(offset: number, size: AccessSize, read: () => number): number {
   return offset === 0 ? ((allOnes(size) & ~0xff) | read()) >>> 0 : allOnes(size);
 }

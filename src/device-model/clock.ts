@@ -1,8 +1,8 @@
 /**
  * Clock: the only source of time that devices have, so that a test can stop it.
  *
- * Called by: devices, which get a Clock from the caller that creates them. Fault injection takes
- * its delays from one too.
+ * Called by: devices, which get a Clock from the caller that creates them; fault injection and the
+ * command line, for their delays.
  *
  * Times are in ms. They are not rounded: differences below a microsecond count. `now` and
  * `schedule` count from an arbitrary start, `wallTimeMs` from 1970.

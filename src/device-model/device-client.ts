@@ -30,7 +30,7 @@ export type DeviceCall = 'read' | 'write' | 'late answer' | 'reset' | 'close' | 
 /** Called with a device's name and what it threw or rejected with. */
 export type ReportDeviceError = (device: string, error: unknown, during: DeviceCall) => void;
 
-/** For the operator: why a request is late that its device has begun, with a promise. */
+/** For the operator: why a request is late whose device has returned a promise. */
 export const PROMISE_OPEN = 'the device’s promise is open';
 
 export class DeviceClient implements IoClient {

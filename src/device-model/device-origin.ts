@@ -3,7 +3,7 @@
  * name the file.
  *
  * Called by: placement/device-module.ts, which loads devices; CardFunction, for the devices that it
- * makes of a card's BARs; DeviceClient, which reports bugs.
+ * makes of a card's BARs; reload/reload-device.ts; device-value.ts, which reports wrong results.
  */
 
 const origins = new WeakMap<object, string>();

@@ -1,12 +1,12 @@
 /**
- * checkedValue: whether what a device's `read` returned can answer an access.
+ * checkedValue: checks that what a device's `read` returned can answer an access.
  *
  * Called by: DeviceClient for each read of a guest, and the benches of `upcall/testing`.
  */
 
 import { originText } from './device-origin.js';
 
-/** The whole numbers that a double holds exactly. Others have no low bits to answer with. */
+/** Above this magnitude a double cannot hold each whole number, so their low bits are unknown. */
 const MAX_VALUE = Number.MAX_SAFE_INTEGER;
 
 /**

@@ -1,8 +1,8 @@
 /**
  * Device: the interface of a device model.
  *
- * Called by: DeviceClient (device-client.ts), in the Service VM's thread or in the device's own
- * thread. Never by a hypervisor.
+ * Called by: DeviceClient (device-client.ts), for accesses; the VM, or the device's own thread, for
+ * the rest. Never by a hypervisor.
  *
  * Shape: a device knows its registers and nothing else. Offsets from the start of its range come
  * in, values go out. Its constructor receives the interrupt line, clock, guest memory and output
@@ -55,8 +55,8 @@ export interface Device {
    */
   peek?(offset: number, size: AccessSize, name?: string): number | undefined;
   /**
-   * Restores the power-on state, with the interrupt line low. Called when the VM is reset, and when
-   * the device is removed, before `close`. Default: nothing to restore.
+   * Restores the power-on state, with the interrupt line low. Called when the VM is reset, and
+   * before `close` when the device is detached. Default: nothing to restore.
    */
   reset?(): void;
   /**
@@ -74,7 +74,10 @@ export interface Device {
    * (io-request/saved-state.ts helps).
    */
   restore?(state: unknown): void;
-  /** Another number: the form of the state is another one. Default: undefined, a form as well. */
+  /**
+   * The version of the form that `save` gives the state. A state is restored only by a device of
+   * the same version. Default: undefined, which is a version too.
+   */
   readonly stateVersion?: number;
   /**
    * Releases timers and handles. Called once, when the VM is destroyed or the device is detached.

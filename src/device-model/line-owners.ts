@@ -1,12 +1,12 @@
 /**
  * LineOwners: the names of the devices that drive a VM's interrupt lines, for the operator.
  *
- * Called by: Attachments, which lets DeviceLines and ThreadClient add the owners of their outputs;
- * VmInterrupts, for tables of lines.
+ * Called by: DeviceLines and ThreadClient, which add the owners of their outputs; VmInterrupts, for
+ * tables of lines and for the trace of lines and messages.
  * Threads: the Service VM's.
  *
- * An owner has a number, so that a thread can name it in a word. It keeps the number after its
- * device has gone: a name in a table may be of the past.
+ * An owner has a number, which fits into a word of the interrupt trace (trace/interrupt-lane.ts).
+ * It keeps the number after its device was removed, so that older entries still have its name.
  */
 
 import { INTERRUPT_LINES, LINE_DRIVERS, LineDriver } from '../hypervisor/interrupt-lines.js';
@@ -16,7 +16,7 @@ import { INTERRUPT_LINES, LINE_DRIVERS, LineDriver } from '../hypervisor/interru
  */
 export type LineOwner = string | { readonly name: string };
 
-/** Owners of a VM with a number of their own. Further ones are nameless. */
+/** Limit of the owners of a VM that have a number. Further ones are nameless. */
 export const MAX_LINE_OWNERS = 1024;
 /** The number of an owner without a name. */
 export const NAMELESS = 0;

@@ -2,7 +2,8 @@
  * PciFunction: the interface of what answers PCI configuration requests at one bus, device and
  * function.
  *
- * Called by: PciBus (devices/pci/pci-bus.ts), for the default client.
+ * Called by: PciBus (devices/pci/pci-bus.ts), for the default client and PciEcam;
+ * pci/function-view.ts, for the operator.
  *
  * Configuration space has an interface of its own because it is not a range of addresses. A guest
  * writes the function's address to port 0xCF8 and accesses port 0xCFC. The HSM makes one request of
@@ -18,7 +19,8 @@ export interface PciFunction {
   /**
    * `register`: 0 to 0xFFF, aligned to `size`. Unimplemented registers read as 0, as the PCI
    * specification requires. Bits of the result above `size` are dropped. On a throw the guest reads
-   * all ones, and the VM emits `client-failed` for the client `default`.
+   * all ones, and the VM emits `client-failed` for the client `default`, or `device-error` for
+   * `pci-ecam`.
    */
   readConfig(register: number, size: AccessSize): number;
   /** `value` is unsigned and no wider than `size`. A throw is reported as that of a read. */

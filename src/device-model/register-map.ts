@@ -13,7 +13,7 @@ export interface RegisterField {
   readonly bits: readonly [low: number, high: number];
   readonly name: string;
   readonly meaning: string;
-  /** What accesses do to it, for `checkRegisters` of `upcall/testing`. Default: it is not said. */
+  /** What accesses do to it, for `checkRegisters` of `upcall/testing`. Default: unknown. */
   readonly access?: FieldAccess;
 }
 
@@ -35,7 +35,7 @@ export interface RegisterDescription {
   readonly access: 'r' | 'w' | 'rw';
   readonly meaning: string;
   readonly fields?: readonly RegisterField[];
-  /** What it reads as after a reset. Default: it is not said. */
+  /** What it reads as after a reset. Default: unknown. */
   readonly reset?: number;
   /** Whether time, input or another register may change it. Default: false. */
   readonly isVolatile?: boolean;

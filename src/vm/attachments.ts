@@ -125,6 +125,14 @@ export class Attachments {
       this.#guard(attachment, 'reset', () => attachment.device.reset?.());
   }
 
+  /**
+   * Called before the client of a removed device ends. A device in a thread of its own is closed
+   * with its client, and must have taken the reset by then.
+   */
+  beginRemoval({ device }: Attachment): void {
+    if (device instanceof ThreadClient) device.reset();
+  }
+
   /** Closes a device that was removed. It is reset before, so that its interrupt lines are low. */
   closeRemoved(attachment: Attachment): void {
     // A device in a thread of its own is closed with its client.

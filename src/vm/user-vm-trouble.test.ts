@@ -127,6 +127,19 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
+  test('that is detached is reset before it is closed', async () => {
+    const { serviceVm, vm, events } = await machine({ steps: [{ type: 'wait-for-interrupt', line: 3 }] });
+    const fails = `reset() { throw new Error('r'); }, close() { throw new Error('c'); }`;
+    const module = `export default () => ({ name: 'd', read: () => 0, write() {}, ${fails} });`;
+    const detach = vm.attach(range, inOwnThread(new URL(`data:text/javascript,${encodeURIComponent(module)}`)));
+    await vm.start();
+    detach();
+    const calls = (): string[] => events.flatMap((event) => (event.kind === 'device-error' ? [event.during] : []));
+    await until(() => calls().includes('close'));
+    assert.deepEqual(calls(), ['reset', 'close']);
+    await serviceVm.close();
+  });
+
   test('that is never created fails the start at the time limit, which names it; without a limit the start waits', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] }, { startTimeoutMs: 20 });
     const detach = vm.attach(range, inOwnThread(fixture('never-made')));

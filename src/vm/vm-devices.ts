@@ -121,6 +121,7 @@ export class VmDevices {
     return () => {
       const attachment = this.#attachments.remove(client);
       if (attachment === undefined) return;
+      this.#attachments.beginRemoval(attachment);
       vm.destroyClient(client);
       this.#attachments.closeRemoved(attachment);
     };

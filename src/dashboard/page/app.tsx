@@ -1,6 +1,7 @@
 /**
  * App: the root component of the page: the header, the diagram, the console and two docks (places
- * with tabs, parts/dock.tsx). Also the shortcuts that choose a view.
+ * with tabs, parts/dock.tsx). It opens the connection, and handles the shortcuts that choose a
+ * view, focus the slots, pause the timeline or begin a breakpoint.
  */
 
 import type { JSX } from 'preact';

@@ -1,6 +1,6 @@
 /**
- * Settings: language and theme of the page. Default: the system's. A choice is stored in
- * localStorage for the next visit.
+ * Settings: language and theme of the page. Default: the browser's language and the system's theme.
+ * A choice is stored in localStorage for the next visit.
  */
 
 import { effect, signal, type Signal } from '@preact/signals';

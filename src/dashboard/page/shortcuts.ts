@@ -1,6 +1,7 @@
 /**
  * Shortcuts: single keys for frequent commands. They are off while the focus is in a field or in
- * the guest's console. The list under `?` comes from the same table.
+ * the guest's console, and all but `?` while the help is open. The list under `?` comes from the
+ * same table.
  */
 
 import type { ShortcutName } from './strings/en.js';
@@ -86,7 +87,7 @@ export function listenToKeys(): void {
   });
 }
 
-/** Whether keys that go to this element are text. */
+/** Whether the element uses keys itself: a field, a selection, the console. */
 function isTyping(target: HTMLElement): boolean {
   return target.matches('input:not([type=checkbox]), select, textarea, [contenteditable]');
 }

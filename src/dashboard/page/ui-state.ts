@@ -1,7 +1,7 @@
 /**
  * UiState: the state of the page itself, as signals: tabs, the selected slot, the timeline's
- * filter. It makes the server send samples only while the browser shows the page, and moves only
- * while the timeline lists them.
+ * filter. It makes the server send samples only while the browser shows the page, moves only while
+ * the timeline lists them, and interrupts only while their view is shown.
  *
  * Called by: main.tsx, once (`connect`); components, through useApp (parts/app-context.ts).
  */
@@ -56,8 +56,8 @@ export class UiState {
       const needsMoves = isVisible && !isPaused && this.shows('timeline');
       const moves = needsMoves ? this.moveFilter.value : null;
       live.watch({ slots: isVisible, tables: isVisible, moves, interrupts });
-      // After `watch`, which clears the list when it begins to get moves, unless the list is still
-      // paused. A pause only stops the sending.
+      // After `watch`: when moves are watched again after a pause, `watch` keeps the listed ones
+      // because the list is still paused.
       live.pauseMoves(isPaused);
     });
   }

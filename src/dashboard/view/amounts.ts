@@ -12,7 +12,7 @@ const STEPS = [
   { from: 1e3, unit: 'k' },
 ] as const;
 
-/** A count with three digits: `7`, `982`, `1.23k`, `45.6k`, `1.02M`. */
+/** A count with at most three digits: `7`, `2.5`, `982`, `1.23k`, `45.6k`, `1.02M`. */
 export function shortCount(count: number): string {
   const step = STEPS.find(({ from }) => roundedTo3(count) >= from);
   if (step === undefined)
@@ -21,8 +21,8 @@ export function shortCount(count: number): string {
 }
 
 /**
- * A time with three digits and its unit, e.g. `850 ns`, `12.3 µs`, `4.51 ms`, `1.20 s`, `3 min`, `5
- * h`.
+ * A time with at most three digits, and its unit: `850 ns`, `12.3 µs`, `4.51 ms`, `1.20 s`, `3
+ * min`. A dash if `ns` is negative or not a number.
  */
 export function shortTime(ns: number): string {
   if (!(ns >= 0)) return '–';

@@ -1,8 +1,8 @@
 /**
- * LatencyHistory: p50 and p99 of each stage of requests over the last minutes, as the columns of a
- * plot. It keeps at most MAX_POINTS. An interval without requests is a gap.
+ * LatencyHistory: p50 and p99 of each stage of requests over the last five minutes, as the columns
+ * of a plot. It keeps at most MAX_POINTS. An interval without requests is a gap.
  *
- * Called by: the live page, with each `tables` message.
+ * Called by: Live, with each `tables` message; LatencyPanel, for the columns.
  */
 
 import type { Percentiles, Tables } from '../protocol.js';

@@ -45,7 +45,7 @@ export class MoveList {
 
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    // The next move may not follow these.
+    // Moves were missed: the next move may not be the one after the last listed one.
     this.#last.fill(undefined);
   }
 

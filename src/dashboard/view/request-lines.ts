@@ -8,14 +8,14 @@ import type { StateName } from '../protocol.js';
 import type { ListedMove } from './move-list.js';
 
 export interface RequestLine {
-  /** The key of its first move. */
+  /** The key of its first listed move. */
   readonly key: number;
   readonly vcpu: number;
   /** Of its first listed move that has a time. Undefined: no move of it has one. */
   readonly timeNs: number | undefined;
   /**
-   * From PENDING to FREE, or to COMPLETE if FREE has no time. Undefined before that, and if PENDING
-   * is not listed or has no time.
+   * From PENDING to FREE, or to COMPLETE while FREE is not listed or has no time. Undefined before
+   * COMPLETE, and if PENDING is not listed or has no time.
    */
   readonly takenNs: number | undefined;
   /** The state that it has reached. FREE: the vCPU has taken the answer. */

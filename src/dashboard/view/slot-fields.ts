@@ -2,7 +2,7 @@
  * Slot fields: the 256 bytes of a slot as the fields of `struct acrn_io_request` (linux/acrn.h).
  * Also the rows of their hexadecimal dump. Any bytes have fields: the shared page may be corrupted.
  *
- * Called by: the page's view of one slot.
+ * Called by: SlotPanel, the page's view of one slot.
  */
 
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';

@@ -73,8 +73,8 @@ export function decodeSlotsFrame(frame: Uint8Array): SlotsFrame | undefined {
 }
 
 /**
- * Drops each frame whose slots the next one has, too, with other ages at most. Headers are not
- * compared, and the next frame may have more slots.
+ * Drops each frame that the next one repeats: it has the same slots, or more, with no other
+ * difference than ages. Headers are not compared.
  */
 export function withoutRepeats(frames: readonly Uint8Array[]): Uint8Array[] {
   return frames.filter((frame, index) => {
@@ -87,7 +87,7 @@ export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
-/** Whether `later` has the slots of `earlier`, which differ only in their ages. */
+/** Whether `later` has all slots of `earlier`, and they differ in nothing but their ages. */
 function repeats(later: Uint8Array, earlier: Uint8Array): boolean {
   const slots = earlier[FrameOffset.slots] as number;
   const laterSlots = later[FrameOffset.slots] as number;
@@ -138,7 +138,10 @@ export function hasValue({ isWrite, state }: SlotView): boolean {
   return isWrite || state === 'COMPLETE' || state === 'FREE';
 }
 
-/** The value of a port or PCI request is one word. The next one is the bus of a PCI request. */
+/**
+ * Whether the value has 64 bits. That of a port or PCI request has 32: the next word is the bus of
+ * a PCI request.
+ */
 export function hasWideValue(type: number): boolean {
   return type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;
 }

@@ -45,8 +45,8 @@ function typedDecimal(text: string, most: number): number | undefined {
 
 /**
  * The fields of the form for a breakpoint, without those that are empty. Returns undefined if an
- * address, a value, a line or a vector is no number in range, or if the last address has no first
- * one or is below it.
+ * address, a value, a line or a vector is not a number in range, or if `last` is given without
+ * `first` or is below it.
  */
 export function typedBreakpoint(form: Iterable<readonly [name: string, text: string]>): BreakpointFields | undefined {
   const fields: Record<string, string | number> = {};

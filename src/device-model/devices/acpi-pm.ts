@@ -85,7 +85,10 @@ export class AcpiPm implements Device {
     this.#startMs = options.clock.now();
   }
 
-  /** How often the guest requested a sleeping state other than off. This machine has none. */
+  /**
+   * How often the guest requested a sleeping state other than off since the last reset. This
+   * machine has none.
+   */
   get refusedSleeps(): number {
     return this.#refusedSleeps;
   }

@@ -11,7 +11,7 @@
 
 import type { ByteSink } from '../device.js';
 
-/** Bytes of one batch. */
+/** Limit of the bytes of one batch. */
 export const OUTPUT_BATCH_BYTES = 4096;
 
 export class BatchedOutput {

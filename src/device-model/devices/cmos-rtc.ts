@@ -4,10 +4,11 @@
  *
  * Nothing runs in the background: each access computes what has happened since the last one from
  * the clock. A timer is active only while an interrupt is enabled and not yet raised, for an
- * absolute time, so ticks do not drift. Ticks are lost if host or guest react late.
+ * absolute time, so ticks do not drift. Ticks are lost if the host or the guest reacts late.
  *
  * The time follows the clock's wall time with the guest's offset, and survives a reset as if by
- * battery. The mode registers return to the state after firmware: a guest may start without one.
+ * battery. The mode registers return to the state after firmware: a guest may start without
+ * firmware.
  */
 
 import { SavedState } from '../../io-request/saved-state.js';
@@ -53,7 +54,7 @@ export class CmosRtc implements Device, ByteRegisters {
   #reportedLead = 0;
   /** When the divider began to count, monotonic. At first the last whole second of wall time. */
   #dividerStartMs: number;
-  /** Periods of the rate since then (`#ticks`) at the last `#sync`. */
+  /** Periods of the rate since `#dividerStartMs` (`#ticks`) at the last `#sync`. */
   #ticksSeen = 0;
   #timer: ClockTimer | undefined;
 

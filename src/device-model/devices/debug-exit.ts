@@ -34,7 +34,8 @@ export class DebugExit implements Device {
   }
 
   /**
-   * The value that the guest wrote, up to 32 bits. Undefined if it wrote none since the last reset.
+   * The first value that the guest wrote since the last reset, up to 32 bits. Undefined if it wrote
+   * none.
    */
   get exitCode(): number | undefined {
     return this.#exitCode;

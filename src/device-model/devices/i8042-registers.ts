@@ -26,7 +26,10 @@ export const I8042Config = {
   TRANSLATE: 1 << 6,
 } as const;
 
-/** PULSE is 0xF0 to 0xFF: the low four bits name lines of the output port. */
+/**
+ * PULSE is 0xF0 to 0xFF: each of the low four bits that is 0 pulses that line of the output port
+ * low.
+ */
 export const I8042Command = {
   READ_CONFIG: 0x20,
   WRITE_CONFIG: 0x60,

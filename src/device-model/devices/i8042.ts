@@ -60,7 +60,7 @@ interface Answer {
 }
 
 export class I8042 {
-  /** Port 0x60. Its reset resets the whole controller. */
+  /** Port 0x60. Its reset, as that of `command`, resets the whole controller. */
   readonly data: Device;
   /** Port 0x64. */
   readonly command: Device;
@@ -184,7 +184,7 @@ export class I8042 {
     this.#status |= I8042Status.COMMAND;
     this.#parameterOf = undefined;
     if (command >= I8042Command.PULSE) {
-      // The lower bits name the lines of the output port that stay high during the pulse.
+      // A lower bit of 1 leaves its line of the output port high during the pulse.
       if ((command & I8042Output.RESET) === 0) this.#resetMachine(command);
       return;
     }
@@ -216,7 +216,9 @@ export class I8042 {
     this.#refill();
   }
 
-  /** The answer to a command that only asks. Undefined for unknown commands, which get none. */
+  /**
+   * The answer to a command without a parameter. Undefined for unknown commands, which get none.
+   */
   #answerTo(command: number): number | undefined {
     switch (command) {
       case I8042Command.READ_CONFIG:

@@ -1,8 +1,10 @@
 /**
  * PitCounter: one of the 8254's counters: control word, count register, latches, gate and OUT.
  *
- * Called by: Pit8254.
- * Callers must: pass the current tick to each call. Ticks never decrease by more than rounding.
+ * Called by: Pit8254; PitInterrupt, for the rising edges of counter 0.
+ * Callers must: pass whole ticks (`tickAt`): the current one, or for `nextRise` and `risesBetween`
+ * the end of the time whose edges are counted already. Loads must not be performed beyond that tick
+ * before these two are called.
  *
  * This file decides when counts are loaded. What a loaded count does as time passes is in
  * pit-waveform.ts. The chip loads a written count, and samples a rising gate, at the next CLK
@@ -33,7 +35,10 @@ export class PitCounter {
   #mode: PitMode = 3;
   #gate: boolean;
   readonly #gateAtPowerOn: boolean;
-  /** The count register, as written, and whether it was since the last control word. */
+  /**
+   * The count register as the guest wrote it, and whether a count was written since the last
+   * control word.
+   */
   #register = 0;
   #registerWritten = false;
   #lowByte = 0;
@@ -150,12 +155,18 @@ export class PitCounter {
     return this.#gate;
   }
 
-  /** Period of OUT in ticks, in modes 2 and 3. Undefined if OUT does not repeat. */
+  /**
+   * The loaded count in modes 2 and 3: the period of OUT in ticks, while the gate lets it count.
+   * Undefined without a loaded count, and in other modes. Performs no load that is due.
+   */
   get period(): number | undefined {
     return isPeriodic(this.#mode) ? this.#loaded?.count : undefined;
   }
 
-  /** How many times OUT rose after tick `from` until tick `to`. Calls must be in order of time. */
+  /**
+   * How many times OUT rose after tick `from`, up to and including `to`. Performs the loads until
+   * then.
+   */
   risesBetween(from: number, to: number): number {
     this.#settle(from);
     // The old count until the load, if one is due, then the new one.
@@ -249,7 +260,8 @@ export class PitCounter {
   }
 
   /**
-   * Mode 2 loads a new count at the end of its cycle, mode 3 of its half, both the first at once.
+   * Mode 2 loads a new count at the end of its cycle, mode 3 at the end of its half. Both load the
+   * first count after a control word at the next CLK pulse.
    */
   #scheduleReload(isFirst: boolean, tick: number): void {
     if (isFirst) {

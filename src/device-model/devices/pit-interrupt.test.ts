@@ -249,6 +249,22 @@ describe('on a host whose timers are late', () => {
     assert.equal(bench.edgesMs.length, 2);
   });
 
+  for (const [name, latch] of [
+    ['count', 0x00],
+    ['status', 0xe2],
+  ] as const)
+    test(`a guest that latches the ${name} after a reload loses no edge of the old count`, () => {
+      const bench = new Bench();
+      bench.program(2, HZ_100);
+      bench.setCount(HZ_250);
+      bench.clock.stall(11);
+      bench.pit.write(CONTROL, 1, latch);
+      bench.clock.run(1, 0.1);
+      assert.equal(bench.edgesMs.length, 1, 'that of the cycle of 10 ms');
+      bench.clock.run(4, 0.1);
+      assert.equal(bench.edgesMs.length, 2, 'and 4 ms later that of the new count');
+    });
+
   test('a new control word drops the owed edges, and counts them', () => {
     const bench = new Bench();
     bench.program(2, HZ_100);

@@ -6,8 +6,8 @@
  * up to drift. If the host is so late that several edges are due, a single interrupt would make the
  * guest lose time: a guest without another clock counts these interrupts, and the interrupt
  * controller merges two pending edges into one. So the remaining edges are owed. They are delivered
- * between the regular ones, with a spacing that lets the guest take each: half a period, at most a
- * millisecond. Edges beyond the limit are dropped and counted in `missedTicks`.
+ * between the regular ones, with a spacing that lets the guest take each: half a period, but 0.1 to
+ * 1 ms. Edges beyond the limit are dropped and counted in `missedTicks`.
  *
  * Edges are delivered when the timer fires and when the guest accesses the counter. The line stays
  * high after an edge until the next one, or until an access finds OUT low: the PC's interrupt
@@ -55,15 +55,15 @@ export class PitInterrupt {
     line.set(false);
   }
 
-  /** Edges of OUT that were never delivered as an interrupt. */
+  /** Edges of OUT since the reset that were never delivered as an interrupt. */
   get missedTicks(): number {
     return this.#missed;
   }
 
   /**
-   * Called before the guest reads or writes the counter at `tick`: delivers the interrupts that are
-   * due until then. A guest that sees a new period in the count expects its interrupt to be
-   * pending.
+   * Called before the guest reads, writes or latches the counter at `tick`: delivers the interrupts
+   * that are due until then. A guest that sees a new period in the count expects its interrupt to
+   * be pending.
    */
   beforeAccess(tick: number): void {
     if (this.#counter.nextRise(this.#accountedTo) <= tick) this.#deliver(tick);
@@ -125,7 +125,10 @@ export class PitInterrupt {
     this.#timerAt = Infinity;
   }
 
-  /** Owes the edges until `tick`, and delivers one of them if the last one is long enough ago. */
+  /**
+   * Owes the edges until `tick`, and delivers one of them if the last delivered one is long enough
+   * ago.
+   */
   #deliver(tick: number): void {
     this.#owed += this.#counter.risesBetween(this.#accountedTo, tick);
     this.#accountedTo = Math.max(this.#accountedTo, tick);

@@ -2,7 +2,7 @@
  * Registers, commands and time base of the Intel 8254. The PC's interval timer counts a twelfth of
  * the 14.31818 MHz crystal.
  *
- * Called by: the timer (pit8254.ts) and the devices that are wired to it.
+ * Called by: the timer (pit8254.ts), its parts, and system-control-port.ts.
  *
  * The counters work in ticks, not in milliseconds. A tick is one CLK pulse, numbered from the start
  * of the Clock.

@@ -32,8 +32,9 @@ export interface Pit8254Options {
   readonly interrupt?: InterruptLine;
   readonly clock?: Clock;
   /**
-   * Limit of owed interrupts of counter 0 (see PitInterrupt). 0 drops late ones. Default:
-   * CATCH_UP_TICKS, a second of a guest that counts milliseconds.
+   * Limit of owed interrupts of counter 0 (see PitInterrupt). 0: of several edges that are due, one
+   * is delivered and the others are dropped. Default: CATCH_UP_TICKS, a second of a guest that
+   * counts milliseconds.
    */
   readonly catchUpTicks?: number;
 }
@@ -61,7 +62,7 @@ export class Pit8254 implements Device, ByteRegisters {
     return tickAt(this.#clock.now());
   }
 
-  /** Edges of counter 0 that were never delivered as an interrupt. */
+  /** Edges of counter 0 since the reset that were never delivered as an interrupt. */
   get missedTicks(): number {
     return this.#interrupt.missedTicks;
   }
@@ -128,14 +129,17 @@ export class Pit8254 implements Device, ByteRegisters {
   }
 
   /**
-   * A write to the control port. Latches need no `beforeAccess`: they do not change OUT, and the
-   * guest sees what they latched only by a read of the counter.
+   * A write to the control port. A latch performs a load that is due, after which the edges of the
+   * old count cannot be computed any more: they are delivered first.
    */
   #command(value: number): void {
     const select = value >>> 6;
     if (select === READ_BACK) this.#readBack(value);
-    else if (((value >>> 4) & 3) === Access.LATCH) this.#counters[select as 0 | 1 | 2].latchCount(this.ticks);
-    else {
+    else if (((value >>> 4) & 3) === Access.LATCH) {
+      const tick = this.ticks;
+      if (select === 0) this.#interrupt.beforeAccess(tick);
+      this.#counters[select as 0 | 1 | 2].latchCount(tick);
+    } else {
       this.#changeCounter(select, (counter, tick) => {
         if (select === 0) this.#interrupt.dropOwed();
         counter.control(value, tick);
@@ -148,6 +152,7 @@ export class Pit8254 implements Device, ByteRegisters {
     const tick = this.ticks;
     this.#counters.forEach((counter, index) => {
       if ((value & (2 << index)) === 0) return;
+      if (index === 0) this.#interrupt.beforeAccess(tick);
       if ((value & ReadBack.NOT_COUNT) === 0) counter.latchCount(tick);
       if ((value & ReadBack.NOT_STATUS) === 0) counter.latchStatus(tick);
     });

@@ -11,7 +11,7 @@ import { allOnes } from '../device.js';
 import type { AccessSize, Device } from '../device.js';
 import type { RegisterMap } from '../register-map.js';
 
-/** Codes in the history, a ring: a guest may write millions of them. */
+/** Limit of the codes in the history, a ring: a guest may write millions of them. */
 export const POST_HISTORY_LIMIT = 64;
 
 export const POST_PORT_REGISTERS: RegisterMap = {

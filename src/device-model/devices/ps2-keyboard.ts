@@ -74,7 +74,7 @@ export class Ps2Keyboard {
 
   /**
    * Takes the set 2 codes of one press or release. Returns false if the guest has disabled keys, or
-   * the buffer is full.
+   * the codes do not fit into the buffer.
    */
   press(codes: readonly number[]): boolean {
     if (!this.#isScanning) return false;

@@ -77,7 +77,7 @@ export function secondsToAlarm(bytes: Uint8Array, format: RtcFormat): number | u
     if (hour < Math.floor(now / HOUR_S)) continue;
     for (const minute of minutes) {
       const start = hour * HOUR_S + minute * 60;
-      // Even its last second is not after now.
+      // Even the last second of the minute is not after now.
       if (start + 59 <= now) continue;
       for (const second of seconds) if (start + second > now) return start + second - now;
     }

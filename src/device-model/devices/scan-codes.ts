@@ -31,8 +31,8 @@ const SET_1 = Uint8Array.from({ length: SET_1_BY_SET_2.length / 2 }, (_, code) =
 );
 
 /**
- * Codes above the table, in set 2 and in set 1. All other bytes above it are answers of the
- * keyboard, which pass unchanged.
+ * Codes above the table, in set 2 and in set 1. All other bytes above it, such as the prefix 0xE0
+ * and the keyboard's answers, pass unchanged.
  */
 const F7 = [0x83, 0x41] as const;
 const SYS_RQ = [0x84, 0x54] as const;

@@ -44,7 +44,7 @@ export class SystemControlPort implements Device, ByteRegisters {
     return this.readByte(offset);
   }
 
-  /** The refresh signal is computed from the time, whatever the guest makes of counter 1. */
+  /** The refresh signal is computed from the time, however the guest programs counter 1. */
   readByte(offset: number): number {
     if (offset !== 0) return 0xff;
     const refresh = Math.floor(this.#pit.ticks / REFRESH_TICKS) % 2 === 1 ? REFRESH : 0;

@@ -157,8 +157,8 @@ export class UartReceiver {
   }
 
   /**
-   * Whether the chip receives from the line. False in loopback, and while flow control stops the
-   * terminal.
+   * Starts or stops receiving from the line. It is stopped in loopback, and while flow control
+   * stops the terminal.
    */
   listen(listening: boolean): void {
     this.#listening = listening;

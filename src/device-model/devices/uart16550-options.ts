@@ -16,8 +16,8 @@ export interface Uart16550Options {
    */
   readonly flowControl?: boolean;
   /**
-   * Called after `receive` refused bytes, when half of the queue is free again. That is inside the
-   * guest's access, so it must return soon.
+   * Called after `receive` refused bytes, when half of the queue is free again. That is inside an
+   * access of the guest or a reset, so it must return soon.
    */
   readonly onInputRoom?: () => void;
 }

@@ -1,10 +1,11 @@
 /**
  * DiskImage: the contents of a disk, wherever they are stored.
  *
- * Implementations: RawImage and Qcow2Image. Called by: the virtio block device. Callers must keep
- * within the size and give whole sectors. They may call several methods at a time: operations on
- * the same sectors then happen in any order. All promises reject with the host's error, or with one
- * that names the image's file: it was made shorter, or it is full.
+ * Implementations: RawImage, Qcow2Image, and FaultyDisk, which wraps one. Called by: the virtio
+ * block device, and an overlay for its base. Callers must keep within the size and give whole
+ * sectors. They may call several methods at a time: operations on the same sectors then happen in
+ * any order. All promises reject with the host's error, or with one that names the image's file: it
+ * was made shorter, or it is full.
  *
  * A write is volatile until a `flush` that began after it was finished is finished too. So it may
  * be lost if the host stops before.

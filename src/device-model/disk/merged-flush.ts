@@ -1,8 +1,8 @@
 /**
- * MergedFlush: one flush for all that ask for it at the same time.
+ * MergedFlush: one flush for all callers that ask while another one is under way.
  *
- * A flush that is under way may have begun before the caller's writes were finished. So those that
- * ask meanwhile share the next one, and at most two are pending.
+ * A flush that is under way may have begun before the caller's writes were finished. So callers
+ * that ask meanwhile share the next one, and at most two are pending.
  *
  * Called by: VirtioBlock and Qcow2Image.
  */

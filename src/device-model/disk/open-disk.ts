@@ -1,8 +1,9 @@
 /**
  * openDisk: opens the files of a disk and makes a DiskImage of them.
  *
- * Called by: the command line's `--disk`, and programs. Throws UpcallError, with DISK_UNAVAILABLE
- * for files that cannot be opened now, and DISK_INVALID for those that are not a disk.
+ * Called by: openDiskCard (virtio/block/disk-card.ts), and programs. Rejects with UpcallError:
+ * DISK_UNAVAILABLE for files that cannot be opened now, and DISK_INVALID for those that are not a
+ * disk.
  *
  * The format is never guessed from the contents. A guest can write a header into a raw disk, and
  * would choose with it what the next run does with the file.
@@ -26,8 +27,8 @@ export interface DiskOptions {
   /** Of `file`. Default: raw, but a file that begins as a qcow2 image is then refused. */
   readonly format?: DiskFormat;
   /**
-   * A qcow2 image that gets all writes. `file` then stays as it is. Made if it does not exist.
-   * Default: `file` is written itself.
+   * A qcow2 image that gets all writes. `file` then stays as it is. Created if it does not exist or
+   * is empty. Default: `file` is written itself.
    */
   readonly overlay?: string;
   /** Default: false. */
@@ -59,7 +60,8 @@ export async function openDisk(options: DiskOptions): Promise<OpenedDisk> {
     return { image, unlocked: files.filter(({ isLocked }) => !isLocked).map(({ name }) => name) };
   } catch (error) {
     for (const opened of files) await opened.close();
-    // Of reading a header or tables, or of creating the overlay.
+    // Otherwise it is the host's error while a header or tables were read, or the overlay was
+    // created.
     throw error instanceof UpcallError ? error : describeFailure(overlay ?? file, 'write', error);
   }
 }
@@ -115,8 +117,8 @@ async function checkBase(file: DiskFile, { name, format }: Backing, base: Base):
 }
 
 /**
- * What the overlay says of its base: the name alone if both are in the same folder, so that they
- * can be moved together. QEMU takes a name with a colon for a protocol.
+ * The name of the base that the overlay records: without the folder if both are in the same one, so
+ * that they can be moved together. QEMU takes a name with a colon for a protocol.
  */
 function backingName(overlay: string, base: string): string {
   const folder = folderOf(base);

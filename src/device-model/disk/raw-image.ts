@@ -7,14 +7,19 @@
 import type { DiskFile } from '../../host/disk-file.js';
 import { SECTOR_BYTES, type DiskImage } from './disk-image.js';
 
-/** Where holes are not possible, zeros are written in pieces of at most this size. */
+/**
+ * Where holes are not possible or not allowed, zeros are written in pieces of at most this size.
+ */
 const ZEROS = new Uint8Array(256 * 1024);
 
 export class RawImage implements DiskImage {
   readonly size: number;
   readonly #file: DiskFile;
 
-  /** The file has whole sectors. The image owns it, and closes it. */
+  /**
+   * The image owns the file, and closes it. Throws RangeError if the file is empty or not of whole
+   * sectors.
+   */
   constructor(file: DiskFile) {
     if (file.size === 0 || file.size % SECTOR_BYTES !== 0) throw new RangeError(`a disk of ${file.size} bytes`);
     this.#file = file;

@@ -28,11 +28,13 @@ export class CaptureFile {
    * OPTION_INVALID if it cannot be written.
    */
   static async create(path: string, interfaceName: string): Promise<CaptureFile> {
+    let file: OutputFile | undefined;
     try {
-      const file = await host.createFile(path);
+      file = await host.createFile(path);
       await file.write(fileHeader(interfaceName));
       return new CaptureFile(path, file);
     } catch (cause) {
+      await file?.close().catch(() => undefined);
       throw new UpcallError('OPTION_INVALID', `cannot write ${path} (${reasonOf(cause)})`, {
         remedy: 'Give a file in a folder that you can write to, for example pcap=/tmp/guest.pcapng',
         cause,
@@ -51,7 +53,7 @@ export class CaptureFile {
     return this.#packets;
   }
 
-  /** Those of them that are not in the file. */
+  /** Those of them that were dropped: too many bytes waited for the disk, or writing had failed. */
   get dropped(): number {
     return this.#dropped;
   }

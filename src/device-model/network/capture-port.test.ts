@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { host } from '../../host/current-host.js';
 import type { OutputFile } from '../../host/output-file.js';
 import { CaptureFile, MAX_WAITING_CAPTURE_BYTES } from './capture-file.js';
 import { CapturePort } from './capture-port.js';
@@ -90,6 +91,17 @@ describe('a capture', () => {
       [folder, /EISDIR/],
     ] as const)
       await assert.rejects(CaptureFile.create(path, 'x'), { code: 'OPTION_INVALID', message: reason, remedy: /pcap=/ });
+  });
+
+  test('whose header cannot be written is closed again', async (t) => {
+    let isClosed = false;
+    const file: OutputFile = {
+      write: () => Promise.reject(new Error('full')),
+      close: () => Promise.resolve(void (isClosed = true)),
+    };
+    t.mock.method(host, 'createFile', () => Promise.resolve(file));
+    await assert.rejects(CaptureFile.create('x.pcapng', 'virtio-net'), { code: 'OPTION_INVALID', message: /full/ });
+    assert.ok(isClosed);
   });
 
   test('into a pipe that nothing reads is an error', { skip: process.platform === 'win32' && 'no pipes' }, async () => {

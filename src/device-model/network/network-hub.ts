@@ -2,7 +2,8 @@
  * NetworkHub: connects any number of network cards, of VMs of this process and of others. It learns
  * behind which port an address is, as a switch does.
  *
- * Called by: VirtioNet through its ports; SocketHubPort. Threads: the card's.
+ * Called by: VirtioNet through its ports; SocketHubPort. Threads: that of its cards: all are in
+ * one.
  *
  * The frames are of guests. One that invents source addresses evicts its own entries only. One that
  * takes another's address gets its frames, as on a cable: the VMs of a hub are one network.

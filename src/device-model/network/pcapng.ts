@@ -7,7 +7,7 @@
  */
 
 const BlockType = { SECTION: 0x0a0d_0d0a, INTERFACE: 1, STATISTICS: 5, PACKET: 6 } as const;
-/** A reader knows the byte order by it. */
+/** A reader detects the byte order by it. */
 const BYTE_ORDER_MAGIC = 0x1a2b_3c4d;
 const LINKTYPE_ETHERNET = 1;
 const Option = {

@@ -2,7 +2,8 @@
  * SocketHubPort: a port of a hub that processes of one user share by its name. The first process
  * serves the hub, the others connect to it. When the server ends, another one takes its place.
  *
- * Called by: the command line's `--net`, and programs, which join; a card. Threads: the card's.
+ * Called by: openPort (virtio/net/net-card.ts), and programs, which join; a card. Threads: the
+ * card's.
  *
  * A file lock decides who serves: the system releases it when its holder ends, however that
  * happens. The protocol is that of QEMU's `-netdev stream`, so a QEMU can connect to the socket,
@@ -166,8 +167,8 @@ export class SocketHubPort implements NetworkPort {
   }
 
   /**
-   * Joins again until it succeeds or is closed. A server that ends each one at once gets one a
-   * second.
+   * Tries to join until it succeeds or the port is closed. After a connection of less than a second
+   * it waits a second first: a server that ends each connection at once gets one a second.
    */
   async #joinAgain(): Promise<void> {
     const hasLasted = performance.now() - this.#joinedMs > MAX_RETRY_MS;
@@ -179,7 +180,10 @@ export class SocketHubPort implements NetworkPort {
     this.#reportJoined();
   }
 
-  /** Not after a refusal, which may follow again, and not if the port was closed meanwhile. */
+  /**
+   * Reports that the port has joined again, but not after a refusal, which may follow again, and
+   * not if the port was closed meanwhile.
+   */
   #reportJoined(): void {
     if (this.#isRefused || this.#isClosed) return;
     this.#report(`hub ${this.#name}: ${this.isServer ? 'this process serves it now' : 'connected again'}`);

@@ -4,8 +4,8 @@
  * Called by: the HSM's worker, with each request in one of the ranges; BarDecoder, which moves
  * them. Threads: the Service VM's.
  *
- * Each place of a BAR has a DeviceClient of its own, which knows the place. One that answers later
- * goes on with the place that the access had.
+ * Each place of a BAR has a client of its own (a DeviceClient, or that of a ThreadCard), which
+ * knows the place. One that answers later goes on with the place that the access had.
  */
 
 import type { AddressRange } from '../../hsm/address-range.js';
@@ -29,7 +29,7 @@ interface DecodedBar {
 export interface CardClientOptions {
   readonly fn: CardFunction;
   readonly reportError: ReportDeviceError;
-  /** Of a card in a thread of its own: who answers at its BARs, and what that one is doing. */
+  /** For a card in a thread of its own: the clients of its BARs, and why a request is late. */
   readonly placed?: {
     barClient(bar: number, range: AddressRange): BarClient;
     explain(vcpu: number): ClientPosition;

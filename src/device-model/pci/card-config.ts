@@ -93,7 +93,7 @@ export function pinNumber(pin: NonNullable<PciDescription['interruptPin']>): num
   return 'ABCD'.indexOf(pin);
 }
 
-/** The BAR's registers: the writable bits are the complement of its size, less one. */
+/** The BAR's registers: the writable bits are those of `~(size - 1)`. */
 function barFields({ bar, type, size, prefetchable }: BarLayout): PciConfigField[] {
   const register = PciRegister.BAR0 + 4 * bar;
   // 16 bits of an address of ports exist.

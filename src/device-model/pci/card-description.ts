@@ -1,17 +1,20 @@
 /**
  * The check of a card's description, and the layout of its base address registers (BARs).
  *
- * Called by: CardFunction for the layout; the loader of modules and VmCards for the check, because
- * a card need not be compiled against the types.
+ * Called by: CardFunction and its parts for the layout; device-module.ts and VmCards for the check,
+ * because a card need not be compiled against the types.
  *
  * Source: PCI Local Bus Specification 3.0, section 6.2.5.1.
  */
 
 import type { BarDescription, PciCard, PciDescription } from './pci-card.js';
 
-/** Registers of a type 0 header. */
+/** Base address registers of a type 0 header. */
 export const BARS = 6;
-/** Smallest and largest size of a BAR. The specification bounds all but memory64, chosen here. */
+/**
+ * Smallest and largest size of a BAR. The specification bounds all but the largest memory64, which
+ * is chosen here.
+ */
 const SIZES = {
   memory: [16, 2 ** 31],
   memory64: [16, 2 ** 40],
@@ -79,7 +82,7 @@ function descriptionProblem(pci: PciDescription): string | undefined {
   if (!isInteger(msi, 1, MAX_MSI_VECTORS) || !isPowerOfTwo(msi))
     return `has a pci.msi that is not 1, 2, 4, 8, 16 or 32`;
   if (!isInteger(msix, 1, MAX_MSIX_VECTORS)) return `has a pci.msix that is not 1 to ${MAX_MSIX_VECTORS}`;
-  if (interruptPin !== undefined && !/^[A-D]$/.test(interruptPin)) return 'has a pci.interruptPin beside A to D';
+  if (interruptPin !== undefined && !/^[A-D]$/.test(interruptPin)) return 'has a pci.interruptPin that is not A, B, C or D';
   return barsProblem(pci, bars) ?? capabilitiesProblem(capabilities);
 }
 

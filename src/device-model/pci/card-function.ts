@@ -3,7 +3,7 @@
  * card, and knows where the guest has placed the card's BARs.
  *
  * Called by: PciBus, for the guest's configuration accesses; BarDecoder; VmCards, which creates and
- * removes it. The card calls it through its handle.
+ * removes it; ThreadCard; VmInspection. The card calls it through its handle.
  * Threads: the Service VM's.
  */
 

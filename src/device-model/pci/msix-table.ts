@@ -4,8 +4,9 @@
  * Called by: CardInterrupts, for messages; CardClient, for the guest's accesses.
  *
  * An entry is the address (8 bytes), the data (4) and the vector control (4), of which bit 0 masks
- * the entry. The guest must access it in aligned units of 4 or 8 bytes, of which DeviceClient makes
- * two of 4. Others read as all ones and are ignored here: the specification leaves them undefined.
+ * the entry. The guest must access it in aligned units of 4 or 8 bytes. DeviceClient makes two
+ * accesses of 4 bytes from one of 8. Others read as all ones and are ignored here: the
+ * specification leaves them undefined.
  *
  * Source: PCI Local Bus Specification 3.0, section 6.8.2.
  */

@@ -123,9 +123,9 @@ export interface CardDma {
    * one of the bytes is outside of RAM.
    */
   read(address: number, length: number): Uint8Array<ArrayBuffer> | undefined;
-  /** Fills `target`. Returns false as `read` returns undefined. */
+  /** Fills `target`. Returns false where `read` returns undefined. */
   readInto(address: number, target: Uint8Array): boolean;
-  /** Returns false, and writes nothing, as `read` returns undefined. */
+  /** Returns false, and writes nothing, where `read` returns undefined. */
   write(address: number, bytes: Uint8Array): boolean;
   /** How many calls were refused since the card was attached. */
   readonly refused: number;

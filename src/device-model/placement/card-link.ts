@@ -115,7 +115,7 @@ export class CardLink {
     }
   }
 
-  /** Resolves when there are signals, or with `end`. Returns false after `end`. */
+  /** Resolves with true when there are signals, with false after `end`. */
   async wait(): Promise<boolean> {
     await this.#doorbell.waitAsync(this.#signals);
     return !this.#isOver;

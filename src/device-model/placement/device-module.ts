@@ -3,8 +3,9 @@
  * `default` or as `createDevice`, a class of devices or a function that creates one. Both get a
  * DeviceContext and the options of the caller that attaches the device.
  *
- * Called by: the thread of a device or card (device-thread.ts), the command line, and programs that
- * load a device into the Service VM's thread. docs/write-a-device.md shows a module.
+ * Called by: the thread of a device or card (device-thread.ts), reload/reload-device.ts, the
+ * benches of `upcall/testing`, the command line, and programs that load a device into the Service
+ * VM's thread. docs/write-a-device.md shows a module.
  */
 
 import { host } from '../../host/current.js';
@@ -50,7 +51,7 @@ export type ImportModule = (module: string) => Promise<Record<string, unknown>>;
 /**
  * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
  * between loading and creating. `importModule`: default: that of the host, which loads each module
- * once. Throws DEVICE_MODULE_INVALID.
+ * once. Rejects with DEVICE_MODULE_INVALID.
  */
 export async function loadDevice(
   module: string,
@@ -102,7 +103,7 @@ async function load(
   try {
     missing = problem(device);
   } catch (error) {
-    // A getter of its class.
+    // A getter of its class has thrown.
     throw invalid(module, `reading the ${what}'s members failed: ${reason(error)}`, form, error);
   }
   if (missing !== undefined) throw invalid(module, `the ${what} that it created ${missing}`, form);

@@ -80,7 +80,7 @@ export type DeviceThreadMessage =
   | { readonly kind: 'registers'; readonly values: RegisterValues }
   /** The device could not be created. The thread ends. */
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
-  /** The device threw in an access or in its reset. The thread goes on. */
+  /** The device threw or rejected in call `during`. The thread goes on, except after `close`. */
   | { readonly kind: 'error'; readonly during: DeviceCall; readonly message: string; readonly stack?: string };
 
 const thread = await host.startedThread();
@@ -201,7 +201,7 @@ function report(error: unknown, during: DeviceCall): void {
   post({ kind: 'error', during, ...errorText(error) });
 }
 
-/** Serves requests until the mailbox says CLOSE. */
+/** Serves requests until it takes CLOSE from the mailbox. */
 async function serve(device: Device | LinkedCard): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);

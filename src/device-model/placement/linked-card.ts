@@ -4,7 +4,7 @@
  * place of a BAR in the guest does not matter here.
  *
  * Called by: device-thread.ts. The card's handle works on shared memory: DMA on the RAM itself,
- * everything else through the CardLink.
+ * interrupts through the CardLink. Reports are messages of the thread.
  * Threads: the card's.
  */
 
@@ -20,7 +20,7 @@ import type { CardLink } from './card-link.js';
 
 /** Between the addresses of two BARs: twice the largest one. */
 const BAR_SPACING = 2 ** 41;
-/** All of them. */
+/** The addresses of all BARs. */
 export const BAR_SPACE: AddressRange = mmio(0, BARS * BAR_SPACING);
 
 /** The address of `offset` in BAR number `bar`. */

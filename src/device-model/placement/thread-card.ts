@@ -130,7 +130,7 @@ export class ThreadCard implements PciCard {
     return this.#link.refusedDma;
   }
 
-  /** Its function is there. Requests may follow. */
+  /** Call it once, when the card's function exists. Requests may follow. */
   bind(fn: CardFunction): void {
     this.#fn = fn;
     const update = (): void => this.#link.setState(fn.state);

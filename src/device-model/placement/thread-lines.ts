@@ -1,7 +1,7 @@
 /**
  * ThreadLines: the interrupt outputs of a device in a thread of its own, seen from the Service VM.
  * The thread drives them under a number of its own, so that they can be lowered when it has ended,
- * however that came.
+ * for whatever reason.
  *
  * Called by: ThreadClient.
  */

@@ -13,7 +13,10 @@ import type { AccessSize } from '../device.js';
 import type { RegisterDescription, RegisterMap } from '../register-map.js';
 import { QueueAddress, type VirtioState } from './virtio-state.js';
 
-/** No interrupts, and what a vector reads as that the device does not have. */
+/**
+ * The vector of a source without interrupts. A vector that the card does not have is stored as
+ * this.
+ */
 const NO_VECTOR = 0xffff;
 
 /** Offsets of the fields in the structure. */

@@ -8,7 +8,7 @@
 
 import type { PciCard } from '../pci/pci-card.js';
 
-/** `make` rejects as it likes. `report`: as `CardHandle.report`. */
+/** `report`: as `CardHandle.report`. Rejects as `make` does. */
 export async function reportingCard(make: (report: (message: string) => void) => Promise<PciCard>): Promise<PciCard> {
   const early: string[] = [];
   let report = (message: string): void => void early.push(message);

@@ -93,7 +93,10 @@ export class RingMemory {
     this.#memory.writeU16(address, value);
   }
 
-  /** No access after it is done before one that is ahead of it. `address`: any word of RAM. */
+  /**
+   * A full fence: no access after it is performed before one ahead of it. `address`: any word of
+   * RAM.
+   */
   fence(address: number): void {
     // Accesses by message are in their order.
     if (this.#memory.isRemote(address)) return;

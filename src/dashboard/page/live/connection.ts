@@ -1,6 +1,7 @@
 /**
  * Connection: the page's WebSocket to its server. It sends the token first and reconnects after a
- * lost connection. It does not reconnect if the server has closed the connection with a reason.
+ * lost connection. It does not reconnect if the server has closed the connection for a reason that
+ * a new one would not remove (`stateAfter`).
  *
  * Called by: Live.
  */
@@ -9,8 +10,9 @@ import { CloseCode, LIVE_PATH, PROTOCOL_VERSION, type PageMessage, type ServerMe
 import { takeToken } from './token.js';
 
 /**
- * `lost`: reconnecting. `not-allowed`, `too-many`, `refused` (a message) and `over`: closed by the
- * server with that reason. `outdated`: this page is of another version than the server.
+ * `lost`: reconnecting. `not-allowed`, `too-many`, `refused` (a message was malformed) and `over`
+ * (the session has ended): closed by the server for that reason. `outdated`: this page is of
+ * another version than the server.
  */
 export type ConnectionState =
   'connecting' | 'open' | 'lost' | 'not-allowed' | 'too-many' | 'refused' | 'outdated' | 'over';

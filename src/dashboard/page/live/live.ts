@@ -3,7 +3,8 @@
  * server's messages (protocol.ts). A component is drawn again when a signal changes that its render
  * reads.
  *
- * Called by: components, through useApp (parts/app-context.ts).
+ * Called by: main.tsx, which creates it; UiState (`watch`, `pauseMoves`); components, through
+ * useApp (parts/app-context.ts).
  */
 
 import { batch, signal, type Signal } from '@preact/signals';
@@ -39,7 +40,7 @@ export interface LoggedEvent extends Omit<EventMessage, 'kind'> {
   readonly time: Date;
 }
 
-/** What the server sends. `moves`: those that pass a filter, null for none. */
+/** What the server is to send. `moves`: those that pass this filter, null for none. */
 export interface Watched {
   readonly slots: boolean;
   readonly tables: boolean;
@@ -78,7 +79,8 @@ export class Live {
   readonly #calls: Calls;
   readonly #list = new MoveList();
   /**
-   * Frames (states of all slots) that are not drawn yet. At most one is drawn at a screen refresh.
+   * Frames of slots (slot-frame.ts) that are not drawn yet. At most one is drawn at a screen
+   * refresh.
    */
   #frames: Uint8Array[] = [];
   /** Runs while the list has moves that are not shown yet. */
@@ -188,7 +190,8 @@ export class Live {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
       const bytes = new Uint8Array(frame);
       const frames = framesIn(bytes).map(({ start, end }) => bytes.subarray(start, end));
-      // Keep the frames of one message: older ones were not drawn because the page was hidden.
+      // Keep at most as many frames as a message has: more wait only if the page was hidden or is
+      // slow.
       this.#frames = withoutRepeats([...this.#frames, ...frames].slice(-FRAMES_PER_MESSAGE));
     }
   }
@@ -207,7 +210,8 @@ export class Live {
 
   /**
    * Sets the signal of a slot. If the slot's bytes have not changed, it keeps their array, so that
-   * a component which shows them is not drawn again.
+   * a component which shows them is not drawn again. The age of a slot without a vCPU is not
+   * updated then.
    */
   #updateSlot(slot: SlotView, isUsed: boolean): void {
     const known = this.slots[slot.vcpu];

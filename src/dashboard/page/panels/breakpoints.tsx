@@ -66,7 +66,7 @@ function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
   );
 }
 
-/** What a breakpoint holds, as text. */
+/** The conditions of a breakpoint as text. */
 function useBreakpointText(row: BreakpointFields): string {
   const { stops: words, access } = strings();
   const parts =
@@ -203,7 +203,7 @@ function InterruptFields(): JSX.Element {
 
 interface InputProps {
   readonly name: string;
-  /** Where no label is around it. */
+  /** For screen readers, if no label element is around the input. */
   readonly label?: string;
   readonly placeholder?: string;
   readonly maxLength?: number;

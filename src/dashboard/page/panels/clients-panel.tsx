@@ -10,7 +10,7 @@ import { strings } from '../settings.js';
 export function ClientsPanel(): JSX.Element {
   const { live } = useApp();
   const { clients: words } = strings();
-  /** Whether the rows are clients or ranges. */
+  /** Whether a row is a client or a range. */
   const kind = useSignal<'clients' | 'ranges'>('clients');
   const rows = live.tables.value?.[kind.value] ?? [];
   return (

@@ -1,7 +1,7 @@
 /**
  * DevicePanel: a device's registers, and the PCI function of a card. They are peeked (read without
- * side effects) twice a second. Of a device without a register map it shows the bytes and the
- * latest accesses.
+ * side effects) again half a second after each reply. For a device without a register map the panel
+ * shows the bytes that can be peeked, and the latest accesses.
  */
 
 import { useSignal } from '@preact/signals';

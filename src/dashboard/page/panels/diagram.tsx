@@ -109,7 +109,7 @@ function Arrow({ to, name, rate }: ArrowProps): JSX.Element {
   );
 }
 
-/** The rate of a total in the last interval. */
+/** The rate of a total between two `tables` messages, per second. */
 function perSecond(
   now: Tables | undefined,
   before: Tables | undefined,

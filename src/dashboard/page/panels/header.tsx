@@ -1,6 +1,6 @@
 /**
- * Header: the VM's name and state, the debugger's buttons (hold, step, continue), language and
- * theme.
+ * Header: the VM's name, state and request rate, the debugger's buttons (hold, step, continue),
+ * language and theme.
  */
 
 import type { JSX } from 'preact';
@@ -162,7 +162,7 @@ function selectedStop(live: Live, vcpu: number): StopRow | undefined {
   return stops.find((stop) => stop.vcpu === vcpu) ?? stops[0];
 }
 
-/** Lets the selected request go, until its next stop or for good. */
+/** Releases the selected request: `step` until the next stop of its vCPU, `go` without one. */
 function act(live: Live, shownSlot: number, kind: 'step' | 'go'): void {
   const stop = selectedStop(live, shownSlot);
   if (stop !== undefined) void live.run({ kind, vcpu: stop.vcpu });

@@ -1,6 +1,6 @@
 /**
  * RawDevice: what is known of a device without a register map: the bytes that can be peeked (read
- * without side effects), and the latest access to each address, from the trace.
+ * without side effects), and the latest access to each address in each direction, from the trace.
  */
 
 import type { JSX } from 'preact';

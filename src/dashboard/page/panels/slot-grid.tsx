@@ -1,7 +1,7 @@
 /**
- * SlotGrid: the part of the diagram with the slots of the shared page. Those of vCPUs are large.
- * The others are folded away until a button shows all sixteen, eight per row, or until something
- * else than the VM has moved one. Tab reaches one slot, and the arrow keys move the focus to the
+ * SlotGrid: the part of the diagram with the slots of the shared page. Slots without a vCPU are
+ * hidden, except one that is not FREE, until a button shows all sixteen, eight per row. Up to
+ * MAX_LARGE shown slots are large. Tab reaches one slot, and the arrow keys move the focus to the
  * others.
  */
 
@@ -15,12 +15,15 @@ import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 
-/** Slots in one row, if all are shown. */
+/** Most slots in one row. */
 const COLUMNS = 8;
-/** Up to this many slots are large. */
+/** If at most this many slots are shown, they are large. */
 const MAX_LARGE = 4;
 
-/** The numbers of the slots that have a vCPU, and of others that are not FREE. */
+/**
+ * The numbers of the slots that have a vCPU (slot 0 until that is known), and of others that are
+ * not FREE.
+ */
 function usedSlots(live: Live): readonly number[] {
   const isUsed = (slot: Signal<SlotView | undefined>, vcpu: number): boolean =>
     vcpu < Math.max(1, live.vcpus.value) || (slot.value?.state ?? 'FREE') !== 'FREE';

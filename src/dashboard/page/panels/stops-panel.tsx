@@ -83,7 +83,10 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
   );
 }
 
-/** How long the request has been held: the age of its slot, which each frame of the slots has. */
+/**
+ * The age of the slot's state, which each frame of the slots has. Before COMPLETE it includes the
+ * time that the client took.
+ */
 function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
   const { live } = useApp();
   const ageNs = live.slots[stop.vcpu]?.value?.ageNs;

@@ -1,6 +1,7 @@
 /**
  * The rows of the timeline: a move (a change of a slot's state), and a request, which a click opens
- * to show its moves. The keyboard has the choice between requests and moves for that.
+ * to show its moves. For users of the keyboard, the timeline's choice between requests and moves
+ * replaces the click.
  */
 
 import type { JSX } from 'preact';

@@ -1,6 +1,6 @@
 /**
- * StateMark: a state as a shape, readable without colour: ○ FREE, △ PENDING, ■ PROCESSING, ✓
- * COMPLETE.
+ * StateMark: a state as a shape, readable without colour: ○ FREE, ▲ PENDING, ■ PROCESSING, ✓
+ * COMPLETE, ✕ UNKNOWN.
  */
 
 import type { JSX } from 'preact';

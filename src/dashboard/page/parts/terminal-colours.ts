@@ -1,4 +1,7 @@
-/** Terminal colours: the page's, and sixteen ANSI colours that are readable on both backgrounds. */
+/**
+ * Terminal colours: the page's, and for each theme sixteen ANSI colours that are readable on its
+ * background.
+ */
 
 import type { ITheme } from '@xterm/xterm';
 

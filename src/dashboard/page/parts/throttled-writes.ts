@@ -1,7 +1,7 @@
 /**
  * ThrottledWrites: limits how often the guest's output is written to the terminal, which redraws
  * all its rows for each write. The first bytes after a pause are written at once, so that an echo
- * is not delayed. More bytes are written 20 times per second.
+ * is not delayed. More bytes are written at most 20 times per second.
  *
  * Called by: ConsolePanel.
  */
@@ -27,7 +27,7 @@ export class ThrottledWrites {
     }
   }
 
-  /** Drops the queued bytes. */
+  /** Drops the queued bytes. The next ones are written at once. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -2,7 +2,8 @@
  * PciBus: the PCI functions of a VM by bus, device and function number.
  *
  * Called by: the default client, with the PCI configuration requests that the HSM made of
- * 0xCF8/0xCFC pairs; PciEcam, with accesses to memory. UserVm.attachPci adds functions.
+ * 0xCF8/0xCFC pairs; PciEcam, with accesses to memory. VmDevices and VmCards, which add and remove
+ * functions; VmInspection, which lists them.
  *
  * An absent function answers as an empty slot does: writes are ignored, and reads give all ones, as
  * 32 bits whatever the size. ACRN's device model does the same, and the hypervisor truncates the

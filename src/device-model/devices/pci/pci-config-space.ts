@@ -4,8 +4,8 @@
  *
  * Called by: PCI functions, which pass a list of fields and delegate their accesses.
  *
- * A base address register needs no code of its own: it is four bytes whose writable bits are the
- * complement of the size of its range, less one (PCI Local Bus Specification 3.0, section 6.2.5.1).
+ * A base address register needs no code of its own: it is four bytes whose writable bits are those
+ * of `~(size - 1)` for the size of its range (PCI Local Bus Specification 3.0, section 6.2.5.1).
  * Its function reads it after a write.
  */
 
@@ -66,7 +66,7 @@ export class PciConfigSpace {
   }
 
   /**
-   * Beyond the 256 bytes, ACRN answers with the head of an empty list of extended capabilities,
+   * Beyond the 256 bytes it reads, as in ACRN, the head of an empty list of extended capabilities,
    * then all ones. (A guest must also accept all ones at 0x100 for a function without extended
    * space.)
    */

@@ -5,8 +5,9 @@
  *
  * Order on stable storage: a cluster's count of 1 comes before the first reference to it, and its
  * count of 0 after the last one is gone. So a crash leaves clusters that are counted and not used,
- * never the reverse. A cluster that was freed is not used again before that, because the reference
- * on stable storage would then be to the data of another part of the disk.
+ * never the reverse. A freed cluster is not used again before the removal of its last reference is
+ * on stable storage: after a crash, the reference there would be to the data of another part of the
+ * disk.
  */
 
 import type { DiskFile } from '../../../host/disk-file.js';
@@ -90,7 +91,8 @@ export class ClusterAllocator {
 
   /**
    * Makes the clusters of `takeFreed` available again if `isDone`: the tables without references to
-   * them are on stable storage. Otherwise they stay freed, for the next flush.
+   * them are on stable storage. Otherwise they stay freed, for the next flush. Rejects with the
+   * host's error.
    */
   async finishFreed(freed: readonly number[], isDone: boolean): Promise<void> {
     if (!isDone) {

@@ -52,7 +52,10 @@ export class ClusterMap {
     return Math.floor(position / this.#geometry.tableSpan);
   }
 
-  /** Records that the table for `position` is at `offset` of the file, which has it, all zeros. */
+  /**
+   * Records that the table for `position` is at `offset` of the file, where the caller has written
+   * it, all zeros.
+   */
   setTable(position: number, offset: number): void {
     this.#l1[this.tableNumber(position)] = offset;
   }

@@ -37,7 +37,7 @@ export interface Qcow2Options {
 }
 
 /**
- * Rejects with UpcallError if the disk is too large or the name of its base too long, and with the
+ * Rejects with DISK_INVALID if the disk is too large or the name of its base too long, and with the
  * host's error.
  */
 export async function createQcow2(file: DiskFile, options: Qcow2Options): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * L2Tables: the L2 tables of an image that are in memory: those used last, and those that differ
- * from the file.
+ * L2Tables: the L2 tables of an image that are in memory: the most recently used ones, and those
+ * that differ from the file.
  *
  * Called by: Qcow2Image, which changes a table only while no other operation runs.
  */
@@ -29,7 +29,7 @@ export class L2Tables {
   readonly #file: DiskFile;
   readonly #clusterBytes: number;
   readonly #limit: number;
-  /** By their offsets. The one that was used last is the last one. */
+  /** By their offsets, the least recently used one first. */
   readonly #tables = new Map<number, L2Table>();
   readonly #loading = new Map<number, Promise<L2Table>>();
   readonly #dirty = new Set<L2Table>();
@@ -103,7 +103,7 @@ export class L2Tables {
     return table;
   }
 
-  /** Makes room: forgets tables that are as in the file, those first that were used longest ago. */
+  /** Makes room: evicts tables that are as in the file, the least recently used ones first. */
   #evict(): void {
     for (const [offset, { isDirty, isWriting }] of this.#tables) {
       if (this.#tables.size < this.#limit) return;

@@ -1,7 +1,7 @@
 /**
  * loadTables: reads all tables of a qcow2 image once and checks them, before any of it is used.
  *
- * Called by: openQcow2. Throws UpcallError with DISK_INVALID.
+ * Called by: openQcow2. Rejects with DISK_INVALID, or with the host's error.
  *
  * After it every table and every cluster of data has a place of its own in the file, with a
  * reference count of 1. So no write to the disk can reach a table or another cluster, whatever the

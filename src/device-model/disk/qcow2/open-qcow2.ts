@@ -1,7 +1,7 @@
 /**
  * openQcow2: makes a Qcow2Image of a file, after all of its tables were checked.
  *
- * Called by: openDisk. Throws UpcallError with DISK_INVALID.
+ * Called by: openDisk. Both functions reject with DISK_INVALID, or with the host's error.
  */
 
 import type { DiskFile } from '../../../host/disk-file.js';

@@ -1,7 +1,7 @@
 /**
  * parseHeader: reads the header of a qcow2 image and refuses what upcall does not support.
  *
- * Called by: openQcow2. Throws UpcallError with DISK_INVALID.
+ * Called by: readHeader (open-qcow2.ts). Throws UpcallError with DISK_INVALID.
  */
 
 import { UpcallError } from '../../../io-request/upcall-error.js';

@@ -174,7 +174,10 @@ export class Qcow2Image implements DiskImage {
     await this.#file.write(offset, bytes);
   }
 
-  /** Replaces an entry, and frees its cluster. `offset`: 0 makes the cluster read as zeros. */
+  /**
+   * Replaces an entry, and frees the cluster that it had. `offset`: 0 makes the cluster read as
+   * zeros.
+   */
   #setEntry(table: L2Table, index: number, offset: number): void {
     const old = readEntry(table.entries, index).offset;
     if (offset === 0) writeZeroEntry(table.entries, index);

@@ -4,8 +4,10 @@
 export const MAX_FILE_CLUSTERS = 2 ** 26;
 /** Bytes of an L1 table. QEMU has the same limit. */
 export const MAX_L1_BYTES = 32 * 1024 * 1024;
-/** L2 tables in memory, in bytes. Four tables are kept in any case. */
+/**
+ * Bytes of L2 tables in memory that are as in the file. At least MIN_CACHED_TABLES tables are kept.
+ */
 export const TABLE_CACHE_BYTES = 8 * 1024 * 1024;
 export const MIN_CACHED_TABLES = 4;
-/** Clusters that wait for a flush before they can be used again. Then a change flushes first. */
+/** Freed clusters that may wait for a flush. With this many, a change of tables flushes first. */
 export const MAX_UNFLUSHED_FREES = 16_384;

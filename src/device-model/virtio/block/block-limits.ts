@@ -4,7 +4,10 @@
 export const MAX_QUEUES = 16;
 /** The size of each queue. */
 export const QUEUE_SIZE = 256;
-/** Requests that are served at a time, over all queues. The others wait in the driver's rings. */
+/**
+ * Limit of the requests that are served at a time. Each queue has an equal share, rounded down. The
+ * others wait in the driver's rings.
+ */
 export const MAX_REQUESTS = 256;
 /** The data of requests is moved in pieces of at most this size. */
 export const PIECE_BYTES = 256 * 1024;

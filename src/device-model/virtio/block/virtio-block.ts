@@ -4,10 +4,12 @@
  * Called by: the transport that carries it. Threads: the card's. All work on the disk image
  * is asynchronous.
  *
- * - Requests of all queues share MAX_REQUESTS and the memory of PiecePool (block-limits.ts).
+ * - Each queue has an equal share of MAX_REQUESTS. All share the memory of PiecePool
+ *   (block-limits.ts).
  * - After a reset the requests of the next driver wait until those of the one before have ended.
- * - Writes are volatile until a flush (write-back). They are flushed each (write-through) if the
- *   driver has chosen that, or if it has no flush.
+ * - Writes are volatile until a flush (write-back). Each write is followed by a flush
+ *   (write-through) if the driver has selected that, or has accepted neither FLUSH nor CONFIG_WCE.
+ *   A driver with CONFIG_WCE and without FLUSH begins with write-through.
  */
 
 import type { DiskImage } from '../../disk/disk-image.js';
@@ -31,7 +33,10 @@ export interface VirtioBlockOptions {
   readonly name?: string;
   /** 1…MAX_QUEUES. Default: 1. */
   readonly queues?: number;
-  /** What the driver gets as the disk's ID: at most 20 ASCII characters. Default: the name. */
+  /**
+   * What the driver gets as the disk's ID: at most 20 printable ASCII characters. Default: the
+   * name.
+   */
   readonly id?: string;
   /**
    * The host could not perform `operation`: a kind of BlockRequest, for which the driver gets an
@@ -60,7 +65,10 @@ export class VirtioBlock implements VirtioDevice {
   #pending = 0;
   #onIdle: (() => void)[] = [];
 
-  /** Throws RangeError if there are too many queues, or the ID is too long. */
+  /**
+   * Throws RangeError if `queues` is not a whole number from 1 to MAX_QUEUES, or if the ID, also
+   * that from the name, is invalid.
+   */
   constructor({ image, name = 'virtio-blk', queues = 1, id = name, onError }: VirtioBlockOptions) {
     if (!(Number.isInteger(queues) && queues >= 1 && queues <= MAX_QUEUES))
       throw new RangeError(`${name}: ${queues} queues, expected 1 to ${MAX_QUEUES}`);
@@ -82,8 +90,8 @@ export class VirtioBlock implements VirtioDevice {
   }
 
   writeConfig(offset: number, size: 1 | 2 | 4, value: number): void {
-    // Linux writes it while it initializes, before the device gets to know the features. Without
-    // CONFIG_WCE the field has no meaning.
+    // The device gets the accepted features in `activate`, and a driver may write the field before.
+    // So this only checks what was offered. Without CONFIG_WCE the field has no effect.
     if (offset !== BlockConfig.WRITEBACK || size !== 1 || !this.features.includes(BlockFeature.CONFIG_WCE)) return;
     this.config[BlockConfig.WRITEBACK] = value === 0 ? 0 : 1;
   }
@@ -120,7 +128,7 @@ export class VirtioBlock implements VirtioDevice {
     if (!this.#image.isReadOnly) this.config[BlockConfig.WRITEBACK] = 1;
   }
 
-  /** Resolves when the image is closed, or could not be. */
+  /** Resolves when the image is closed, or could not be. The transport calls it after `reset`. */
   close(): Promise<void> {
     this.#whenIdle(() => {
       this.#image.close().then(

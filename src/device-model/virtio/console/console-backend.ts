@@ -4,8 +4,8 @@
  * Called by: ConsolePort. Implementations: those of the command line, and programs.
  * Threads: the card's.
  *
- * Neither side keeps bytes for the other: it says how many it takes, and later that it has room.
- * So a side that does not read stops the other one, and no queue grows.
+ * Neither side keeps bytes for the other: each call returns how many were taken, and another call
+ * follows when there is room. So a side that does not read stops the other one, and no queue grows.
  */
 
 export interface ConsoleBackend {

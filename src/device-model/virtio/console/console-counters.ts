@@ -9,7 +9,7 @@ export interface ConsoleCounters {
   droppedBytes: number;
   /** Characters of the emergency write. The host may have dropped some of them. */
   emergencyCharacters: number;
-  /** Buffers without bytes or without room, and messages that are too short. */
+  /** Buffers without bytes or with too little room, and messages that are too short. */
   malformedBuffers: number;
   /** Control messages of an unknown event or port. */
   refusedMessages: number;

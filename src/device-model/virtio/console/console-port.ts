@@ -17,7 +17,7 @@ export interface ConsolePortOptions {
   readonly name?: string;
   readonly backend: ConsoleBackend;
   readonly counters: ConsoleCounters;
-  /** `isOpen` has changed. */
+  /** The backend has called `setOpen` with another value than before. Not called at an unplug. */
   readonly onOpen: () => void;
   /** The backend has unplugged the port. */
   readonly onUnplug: () => void;
@@ -113,7 +113,8 @@ export class ConsolePort implements ConsolePortHandle {
     if (isOpen === this.#isOpen || this.#isUnplugged) return;
     this.#isOpen = isOpen;
     this.#options.onOpen();
-    // A buffer that waits for the host is dropped, or goes to the next one.
+    // A buffer that waited is served now: its bytes are dropped, or go to what is at the other end
+    // now.
     this.#output?.resume();
   }
 

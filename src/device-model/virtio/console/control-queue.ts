@@ -3,7 +3,7 @@
  *
  * Called by: VirtioConsole, for one driver. Source: virtio 1.2, section 5.3.6.2.
  *
- * Of each event of a port one message waits at most, and what it says is what is true when it is
+ * Of each event of a port one message waits at most, and its contents are determined when it is
  * sent. So their number is bounded, whatever the driver asks for and however often a port changes.
  */
 

@@ -36,7 +36,7 @@ export class PortOutput {
   #offset = 0;
   /** Bytes until the event loop turns. */
   #budget = 0;
-  /** Inside of `write`, which may call `resume` by what it does. */
+  /** Whether `write` runs: the host may call `resume` inside it. */
   #isWriting = false;
   #isResumed = false;
   #isTurning = false;

@@ -30,7 +30,7 @@ import {
 import { ConsolePort } from './console-port.js';
 import { ControlQueue, type ControlContents } from './control-queue.js';
 
-/** Beside the console. */
+/** Limit of the ports with names. The console is an additional port. */
 export const MAX_NAMED_PORTS = 30;
 /** Also the name of a file in the guest. */
 const PORT_NAME = /^(?!\.\.?$)[\w.-]{1,64}$/;
@@ -143,7 +143,7 @@ export class VirtioConsole implements VirtioDevice {
       if (port === undefined || (index > 0 && !isMultiport)) continue;
       const queue = receiveQueueOf(index);
       port.attach(driver.queue(queue), driver.queue(queue + 1));
-      // A driver with one port does not say that it has opened it.
+      // A driver without MULTIPORT sends no PORT_OPEN.
       if (!isMultiport) port.setGuestOpen(true);
     }
   }
@@ -164,7 +164,7 @@ export class VirtioConsole implements VirtioDevice {
   }
 
   close(): void {
-    // They never reject.
+    // The backends' `close` never rejects.
     void Promise.all(this.#ports.flatMap((port) => port?.close() ?? [])).then(this.#resolveClosed);
   }
 
@@ -212,7 +212,9 @@ export class VirtioConsole implements VirtioDevice {
       if (port?.isUnplugged === false) control.send(index, ControlEvent.PORT_ADD);
   }
 
-  /** Linux wants to know first that a port is a console, and creates it then. */
+  /**
+   * Linux creates its console when it gets CONSOLE_PORT, so that comes before the other messages.
+   */
   #describePort(index: number, port: ConsolePort, control: ControlQueue): void {
     if (port.name === undefined) control.send(index, ControlEvent.CONSOLE_PORT);
     else control.send(index, ControlEvent.PORT_NAME);

@@ -1,6 +1,6 @@
 /**
- * Opens what a network card is plugged into, and makes the card in a thread of its own, of which
- * this is the module.
+ * openPort: opens the port of a network card. Also the module of such a card in a thread of its
+ * own.
  *
  * Called by: the command line (cli/net-card.ts), or the thread of the card
  * (placement/device-thread.ts), which calls the default export.
