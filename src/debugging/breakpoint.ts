@@ -59,7 +59,8 @@ export function breakpointCondition(breakpoint: RequestBreakpoint): Condition {
   }
   if (client !== undefined) conditions.push((subject) => subject.client === client);
   if (value !== undefined) {
-    if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) throw invalid(`the value ${value}`, 'a whole number');
+    if (typeof value !== 'bigint' && !Number.isSafeInteger(value))
+      throw invalid(`the value ${value}`, 'a whole number');
     const wanted = BigInt.asUintN(64, BigInt(value));
     conditions.push((subject) => subject.value === wanted && !(at === 'pending' && subject.isRead));
   }

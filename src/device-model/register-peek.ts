@@ -3,7 +3,7 @@
  * no side effects: a read of a FIFO would take a byte from the guest, `Device.peek` does not.
  *
  * Called by: vm/vm-inspection.ts for devices in the Service VM's thread, placement/device-thread.ts
- * and linked-card.ts for the device or card of their thread.
+ * and placement/linked-card.ts for the device or card of their thread.
  */
 
 import type { Device } from './device.js';

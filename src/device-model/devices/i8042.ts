@@ -216,9 +216,7 @@ export class I8042 {
     this.#refill();
   }
 
-  /**
-   * The answer to a command without a parameter. Undefined for unknown commands, which get none.
-   */
+  /** The answer to a command without a parameter. Undefined for unknown commands. */
   #answerTo(command: number): number | undefined {
     switch (command) {
       case I8042Command.READ_CONFIG:

@@ -35,10 +35,7 @@ export class PitCounter {
   #mode: PitMode = 3;
   #gate: boolean;
   readonly #gateAtPowerOn: boolean;
-  /**
-   * The count register as the guest wrote it, and whether a count was written since the last
-   * control word.
-   */
+  /** The count register as the guest wrote it, and whether it did since the control word. */
   #register = 0;
   #registerWritten = false;
   #lowByte = 0;
@@ -155,18 +152,12 @@ export class PitCounter {
     return this.#gate;
   }
 
-  /**
-   * The loaded count in modes 2 and 3: the period of OUT in ticks, while the gate lets it count.
-   * Undefined without a loaded count, and in other modes. Performs no load that is due.
-   */
+  /** The loaded count in modes 2 and 3, else undefined. Performs no load that is due. */
   get period(): number | undefined {
     return isPeriodic(this.#mode) ? this.#loaded?.count : undefined;
   }
 
-  /**
-   * How many times OUT rose after tick `from`, up to and including `to`. Performs the loads until
-   * then.
-   */
+  /** How many times OUT rose after tick `from`, up to tick `to`. Performs the loads until then. */
   risesBetween(from: number, to: number): number {
     this.#settle(from);
     // The old count until the load, if one is due, then the new one.
@@ -260,8 +251,7 @@ export class PitCounter {
   }
 
   /**
-   * Mode 2 loads a new count at the end of its cycle, mode 3 at the end of its half. Both load the
-   * first count after a control word at the next CLK pulse.
+   * Mode 2 loads at the end of its cycle, mode 3 of its half, both at the next CLK if `isFirst`.
    */
   #scheduleReload(isFirst: boolean, tick: number): void {
     if (isFirst) {

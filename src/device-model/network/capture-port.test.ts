@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { host } from '../../host/current-host.js';
+import { host } from '../../host/current.js';
 import type { OutputFile } from '../../host/output-file.js';
 import { CaptureFile, MAX_WAITING_CAPTURE_BYTES } from './capture-file.js';
 import { CapturePort } from './capture-port.js';

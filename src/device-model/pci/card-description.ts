@@ -1,8 +1,8 @@
 /**
  * The check of a card's description, and the layout of its base address registers (BARs).
  *
- * Called by: CardFunction and its parts for the layout; device-module.ts and VmCards for the check,
- * because a card need not be compiled against the types.
+ * Called by: CardFunction and its parts for the layout; placement/device-module.ts and VmCards for
+ * the check, because a card need not be compiled against the types.
  *
  * Source: PCI Local Bus Specification 3.0, section 6.2.5.1.
  */
@@ -82,7 +82,8 @@ function descriptionProblem(pci: PciDescription): string | undefined {
   if (!isInteger(msi, 1, MAX_MSI_VECTORS) || !isPowerOfTwo(msi))
     return `has a pci.msi that is not 1, 2, 4, 8, 16 or 32`;
   if (!isInteger(msix, 1, MAX_MSIX_VECTORS)) return `has a pci.msix that is not 1 to ${MAX_MSIX_VECTORS}`;
-  if (interruptPin !== undefined && !/^[A-D]$/.test(interruptPin)) return 'has a pci.interruptPin that is not A, B, C or D';
+  if (interruptPin !== undefined && !/^[A-D]$/.test(interruptPin))
+    return 'has a pci.interruptPin that is not A, B, C or D';
   return barsProblem(pci, bars) ?? capabilitiesProblem(capabilities);
 }
 
