@@ -250,9 +250,7 @@ export class PitCounter {
     // In modes 1 and 5 a rising gate loads it.
   }
 
-  /**
-   * Mode 2 loads at the end of its cycle, mode 3 of its half, both at the next CLK if `isFirst`.
-   */
+  /** Mode 2 loads at its cycle's end, mode 3 at its half's, both at the next CLK if `isFirst`. */
   #scheduleReload(isFirst: boolean, tick: number): void {
     if (isFirst) {
       this.#loadAt = tick + 1;
