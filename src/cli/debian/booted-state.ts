@@ -7,8 +7,9 @@
  * A state is for one kernel, initial RAM disk, command line, set of options and build of upcall:
  * its name is a hash of these. What the options attach or run is not in it, so those boot cold.
  *
- * init writes SAVE_POST_CODE where it is to be saved, and afterwards sets its clock from the
- * real-time clock, which follows the host's: a state may be days old.
+ * Half a second after init has started its shell, which then waits at its prompt, a process beside
+ * it writes SAVE_POST_CODE, and afterwards sets the clock from the real-time clock, which follows
+ * the host's: a state may be days old.
  */
 
 import { createHash } from 'node:crypto';

@@ -107,11 +107,14 @@ if [ -n "$root" ]; then
 fi
 
 case " $line " in *' ${SAVE_PARAMETER} '*)
-  # The machine is saved at this write, within a fraction of the second that follows. From here on it
-  # may be another day.
-  printf '\\${SAVE_POST_CODE.toString(8)}' | dd of=/dev/port bs=1 seek=${POST_PORT} conv=notrunc 2>/dev/null
-  usleep 100000
-  hwclock -s -u
+  # Beside the shell, which has its prompt then. The machine is saved at the write, within a fraction
+  # of the second that follows. From then on it may be another day.
+  (
+    usleep 500000
+    printf '\\${SAVE_POST_CODE.toString(8)}' | dd of=/dev/port bs=1 seek=${POST_PORT} conv=notrunc 2>/dev/null
+    usleep 100000
+    hwclock -s -u
+  ) &
 esac
 
 cd /root
