@@ -275,3 +275,30 @@ describe('interrupt lines', () => {
     );
   });
 });
+
+test('restored lines have the levels of their outputs, and only the edges that were not taken', () => {
+  const original = make().lines;
+  original.set(3, true);
+  original.set(5, true, LineDriver.SERVICE_VM);
+  original.set(40, true, LineDriver.SERVICE_VM);
+  delivered(original);
+  // Not taken yet: a rise, a fall, a pulse, and a fall with a rise.
+  original.set(7, true, LineDriver.SERVICE_VM);
+  original.set(5, false, LineDriver.SERVICE_VM);
+  original.pulse(9);
+  original.set(40, false, LineDriver.SERVICE_VM);
+  original.set(40, true, LineDriver.SERVICE_VM);
+  const restored = make().lines;
+  const pins = Array.from({ length: INTERRUPT_LINES }, (_, line) => ([3, 5, 40].includes(line) ? 1 : 0));
+  restored.restorePins(pins);
+  // What the devices drive again.
+  restored.set(7, true, LineDriver.SERVICE_VM);
+  restored.set(40, true, LineDriver.SERVICE_VM);
+  restored.restore(JSON.parse(JSON.stringify(original.save())));
+  assert.deepEqual(
+    [3, 5, 7, 9, 40].map((line) => restored.level(line)),
+    [3, 5, 7, 9, 40].map((line) => original.level(line)),
+  );
+  assert.deepEqual(delivered(restored), delivered(original));
+  assert.deepEqual(delivered(restored), []);
+});

@@ -98,3 +98,17 @@ test('a state with a bad field is refused', () => {
       `${part}.${field}`,
     );
 });
+
+test('the end of an interrupt that was in service when it was saved is reported', () => {
+  const original = new Bench();
+  const { controllers } = original;
+  controllers.localApic.write(Register.SPURIOUS_VECTOR, 0x1ff);
+  controllers.ioApic.write(0, 0x10 + 2 * 5);
+  controllers.ioApic.write(0x10, 0x30);
+  controllers.raise(5);
+  assert.equal(controllers.acknowledge(), 0x30);
+  const restored = new Bench();
+  restored.controllers.restore(JSON.parse(JSON.stringify(controllers.save())));
+  restored.controllers.localApic.write(Register.END_OF_INTERRUPT, 0);
+  assert.deepEqual(restored.events, ['end 5']);
+});

@@ -98,6 +98,18 @@ test('a manifest with any lengths unpacks no more than it announces', async () =
   );
 });
 
+test('a piece of another length than announced is refused', async () => {
+  const piece = new Uint8Array(5000).fill(3);
+  const [header = piece, , stored = piece] = await packSnapshot({ manifest: {}, pieces: [piece] });
+  const fileOf = async (length: number): Promise<Uint8Array<ArrayBuffer>> => {
+    const json = new Uint8Array(await gzip(JSON.stringify({ pieces: [[length, stored.length]] })));
+    return new Uint8Array(Buffer.concat([header.subarray(0, 12), u32(json.length), json, stored]));
+  };
+  assert.equal(await refusal(await fileOf(5000)), '');
+  assert.match(await refusal(await fileOf(5001)), /has 5000 of 5001 bytes in piece 0/);
+  assert.match(await refusal(await fileOf(4999)), /piece 0 cannot be unpacked/);
+});
+
 async function gzip(text: string): Promise<ArrayBuffer> {
   const { host } = await import('../../host/current.js');
   return (await host.gzip(new TextEncoder().encode(text))).slice().buffer;

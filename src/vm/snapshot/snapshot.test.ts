@@ -3,12 +3,15 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { inOwnThread } from '../../device-model/placement/thread-placement.js';
 import { ports } from '../../hsm/address-range.js';
 import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { UpcallError, type UpcallErrorCode } from '../../io-request/upcall-error.js';
 import { ServiceVm } from '../service-vm.js';
 import { COUNTING_GUEST, PORT, Recorder, restoreCounting, startCounting } from './fixtures/counting-guest.js';
 import { readSnapshot } from './snapshot.js';
+
+const COUNTER = new URL('../../device-model/placement/fixtures/read-counter.js', import.meta.url);
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'upcall-snapshot-'));
@@ -94,10 +97,20 @@ test('what cannot be saved is refused by name', async (t) => {
   const path = join(folder(t), 'vm.snap');
   const { serviceVm, vm } = await startCounting();
   vm.attach(ports(0x600, 1), { name: 'stateful', read: () => 0, write: () => undefined });
+  vm.attach(ports(0x601, 1), inOwnThread(COUNTER));
+  vm.attachCard({
+    name: 'card',
+    pci: { vendor: 0x1234, device: 5, class: 0xff_0000 },
+    read: () => 0,
+    write: () => undefined,
+  });
   vm.createClient({ name: 'watcher', notify: (request) => request.finishAllOnes(request.ticket) }, [ports(0x700, 1)]);
   await assert.rejects(
     vm.save(path),
-    refused('SNAPSHOT_REFUSED', /stateful at ports 0x600.*no save\(\); watcher: it is an I\/O client/),
+    refused(
+      'SNAPSHOT_REFUSED',
+      /stateful at ports 0x600.*no save\(\); .*it has a thread of its own; card at PCI .*; watcher: it is an I\/O client/,
+    ),
   );
   await serviceVm.close();
 
