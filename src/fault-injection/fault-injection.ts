@@ -3,8 +3,9 @@
  * is behind a card (disk images and network ports), so that they fail as the rules say. It counts
  * the faults and emits an event for each.
  *
- * Called by: UserVm, if the VM has a fault plan. Without one its clients are not wrapped. Those who
- * create cards call `disk` and `network`. The checks of a VM's options call `checkFaultPlan`.
+ * Called by: UserVm. vm/vm-faults.ts creates it if the VM has a fault plan. Without one its clients
+ * are not wrapped. Those who create cards call `disk` and `network`. The checks of a VM's options
+ * call `checkFaultPlan`.
  * Threads: the Service VM's thread only.
  */
 

@@ -1,6 +1,6 @@
 /**
- * FaultyClient: an I/O client whose requests fail as the rules say. It wraps another client: it
- * gives that client a copy of each request and takes its answer. So the client does not notice.
+ * FaultyClient: an I/O client whose requests fail as the rules say. It wraps another client, gives
+ * it a copy of each request, and takes its answer. The wrapped client does not notice.
  *
  * Called by: the HSM's worker, instead of the wrapped client (FaultInjection.wrap).
  *
@@ -155,7 +155,8 @@ export class FaultyClient implements IoClient {
   }
 
   /**
-   * The HSM's call has returned, so an error of the client would be an uncaught one of the program.
+   * The HSM's call has returned, so an error that the client throws would be an uncaught one of the
+   * process.
    */
   #notifyLate(request: AssignedRequest): void {
     try {

@@ -1,9 +1,10 @@
 /**
- * Host: what upcall needs of the program that runs it, beyond the language and what every host has
- * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
+ * Host: what upcall needs of the JavaScript runtime that executes it, beyond the language and what
+ * every host has (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`,
+ * `WebAssembly`).
  *
  * Called by: the files that import `host` from current.ts: in hypervisor/, device-model/,
- * fault-injection/, vm/, acrn-hsm/, acrn-programs/, cli/, testing/ and fuzzing/.
+ * fault-injection/, vm/, acrn-hsm/, acrn-programs/, vfio-user/, cli/, testing/ and fuzzing/.
  * Implementations: node/node-host.ts. Where another host, above all a browser, may do something
  * else, the method says so.
  */

@@ -1,7 +1,8 @@
 /**
  * SharedFolder: a folder of the host and what lies below it, reached by handles instead of paths.
  *
- * Called by: device-model/virtio/share/. Implementation: node/linux/folder/shared-folder.ts.
+ * Called by: device-model/virtio/share/; cli/share-option.ts, for the errors. Implementation:
+ * node/linux/folder/shared-folder.ts.
  * Callers must: release each node and close each file that they get, then close the folder.
  *
  * No operation leaves the folder. A name is one component, and neither `..` nor a symbolic link is

@@ -3,8 +3,8 @@
  * into a ring that ACRN userspace empties. The HSM signals an eventfd of userspace when a new
  * element is in the ring.
  *
- * Called by: the worker, as side work of a pass; the devices of the clock and of the power
- * register, for `send`; acrn-hsm/ and acrn-programs/, for userspace's event.
+ * Called by: UserVm, which creates it; the worker, as side work of a pass; the devices of the clock
+ * and of the power register, for `send`; acrn-hsm/ and acrn-programs/, for userspace's event.
  * Threads: the Service VM's.
  *
  * A triple fault comes from the vCPU's thread, with an upcall. The clock and the power register are

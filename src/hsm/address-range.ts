@@ -2,6 +2,8 @@
  * AddressRange: a range of ports or guest physical addresses that a client registers. The end is
  * inclusive, as in the driver. The HSM uses u64 bigints with the driver's wrap-around. Devices use
  * numbers.
+ *
+ * Called by: AddressMap, VmClients, and all that attach devices or clients.
  */
 
 import { Errno } from '../io-request/errno.js';

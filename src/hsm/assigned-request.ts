@@ -2,6 +2,7 @@
  * AssignedRequest: a request as its client sees it. One object per slot, reused for every request,
  * so that nothing is allocated.
  *
+ * Called by: SlotAssignment, which has one for each slot; clients, some of which have copies.
  * Callers must: read the fields inside `notify`. A client that answers later copies `ticket` and
  * the fields that it needs.
  *

@@ -107,7 +107,7 @@ export class DispatchWorker {
 
   /**
    * The loop begins no pass until each `pause` has had its `resume`. Upcalls meanwhile are not
-   * lost. Calls of `pass` are not held.
+   * lost. `pass` itself still runs.
    */
   pause(): void {
     this.#pauses++;

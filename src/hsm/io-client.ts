@@ -34,8 +34,9 @@ export interface IoClient {
   readonly isRunning?: boolean;
   /**
    * For a client that finishes in another thread: passes what it needs, before its first request.
-   * A client without this method must finish all requests in the Service VM's thread: the HSM then
-   * takes their tickets by plain loads and stores.
+   * Not called if the hypervisor's state cannot be shared. A client without this method must finish
+   * all requests in the Service VM's thread: the HSM then takes their tickets by plain loads and
+   * stores.
    */
   connect?(finisher: ClientFinisher): void;
   /**

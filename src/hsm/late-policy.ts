@@ -1,4 +1,7 @@
-/** LatePolicy: what happens to a request that its client does not finish within the time limit. */
+/**
+ * LatePolicy: what happens to a request that its client does not finish within the time limit.
+ * Called by: VmClients; vm/, cli/ and acrn-hsm/, for options.
+ */
 
 /** Default time limit of `createUserVm`, in ms. A VM of /dev/acrn_hsm has none by default. */
 export const CLIENT_TIMEOUT_MS = 5000;

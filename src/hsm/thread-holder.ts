@@ -3,7 +3,7 @@
  * that fired late blames the right one.
  *
  * Called by: VmRequests, which records each call of a client while a time limit runs; TimeLimit,
- * which asks after its timer fired late. One object for all VMs of the thread.
+ * which asks after its timer fired late. ServiceVm creates one for all VMs of the thread.
  */
 
 /** Calls of `notify` that take less than this, in ms, are not recorded. */

@@ -1,10 +1,12 @@
 /**
- * Model: what is explored. Code that shares memory, the threads that run it, and what must hold.
+ * Model: the code that shares memory, the threads that run it, and the rules that must hold.
  *
  * A model's functions are ordinary exports of modules over SharedArrayBuffer and Atomics. The
  * explorer rewrites them (code/), runs every interleaving of the threads, and reports a schedule
  * that breaks a rule: an exception in a thread, a thread that waits when no other can move, a state
  * from which no end can be reached, or a rule of `watcher`.
+ *
+ * Called by: ExploredWorld, for one that acrn/model.ts or a user of `upcall/exploration` provides.
  */
 
 import type { StateSpace } from './search/state-space.js';

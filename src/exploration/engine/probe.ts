@@ -3,6 +3,8 @@
  *
  * The explorer replaces these functions by its own. They run as they stand only if a model is run
  * as ordinary code, without a search.
+ *
+ * Called by: explored code.
  */
 
 /**

@@ -2,7 +2,8 @@
  * MachineProgram: encodes random instructions for the fuzz target "code", and counts how often each
  * byte of a device is accessed by them.
  *
- * Called by: machine-code.ts, which adds instructions, ends the program and plays it.
+ * Called by: machine-code.ts, which adds instructions, ends the program and plays it;
+ * machine-bench.ts, for `countByte`.
  *
  * Example: in 16-bit code, a store of AX to device memory at 0xD0000000 is the bytes 67 89 05
  * followed by the address, and counts `W d0000000` and `W d0000001` once each. The counts do not

@@ -11,7 +11,10 @@
 
 import type { FuzzInput } from '../fuzz-input.js';
 
-/** The port that the target writes to. At another level than 0 the CPU refuses that. */
+/**
+ * The port that the target writes to. Every level may do so: both tasks have their I/O permission
+ * map at 0, where the bits of this port are 0.
+ */
 export const TARGET_PORT = 0x81;
 
 /** Selectors that a guest's GDT has in any case. */

@@ -32,7 +32,7 @@ export class SocketStream implements ByteStream {
       return;
     }
     this.#onEnd = onEnd;
-    // A Buffer is not what portable code knows: its `slice` makes no copy.
+    // Portable code expects a Uint8Array, whose `slice` copies. That of a Buffer does not.
     this.#socket.on('data', (bytes) => onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
   }
 

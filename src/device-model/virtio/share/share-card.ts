@@ -1,5 +1,6 @@
 /**
- * createShareCard: a shared folder as a PCI card. The module of such a card in a thread of its own.
+ * openShareCard: creates a PCI card for a shared folder. The default export is the same for a card
+ * in a thread of its own.
  *
  * Called by: the command line (cli/share-option.ts), or the thread of the card
  * (placement/device-thread.ts), which calls the default export.

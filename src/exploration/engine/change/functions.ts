@@ -1,6 +1,6 @@
 /**
- * Functions of a module by their paths: `function`, `Class.method`, `Class.#method`, `Class.get
- * name`.
+ * Functions of a module by their paths, such as `function`, `Class.method`, `Class.#method`,
+ * `Class.get name`, `Class.constructor` and `object.property`.
  *
  * Called by: code-change.ts and code/relaxed-functions.ts, to find the function that is named.
  */

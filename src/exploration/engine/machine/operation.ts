@@ -1,9 +1,12 @@
 /**
- * Operation: what a thread does next, as far as others can notice. One access to a word that
+ * Operation: what a thread does next, as far as others can notice. It is an access to a word that
  * threads share, a wait, the choice of its event loop, or a note to the watcher.
  *
  * Rewritten code yields operations. The search decides their results: what a load returns, whether
  * a wait times out, which task a loop takes. A result is always a number.
+ *
+ * Called by: the files of this folder and program.ts, which make operations; search/, which decides
+ * their results; schedule.ts and schedule-table.ts.
  */
 
 export const OperationKind = {

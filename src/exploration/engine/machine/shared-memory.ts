@@ -5,7 +5,7 @@
  * operation on them stops the thread until the search gives the result.
  *
  * Called by: simulated-globals.ts, which gives them to rewritten code in place of the globals;
- * Runtime, for plain accesses.
+ * Runtime, for plain accesses; ThreadLife, which numbers the buffers; those who name or hash them.
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult, WAKE_ALL, wordOperation, type Operation } from './operation.js';

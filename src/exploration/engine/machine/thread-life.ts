@@ -3,7 +3,8 @@
  * event loop. JavaScript cannot go back in a running function. So a search that goes back runs the
  * thread again, and one thread has many lives.
  *
- * Called by: ExploredWorld, which begins lives; Runtime, for the life that runs.
+ * Called by: ExploredWorld, which begins lives; Runtime, for the life that runs;
+ * simulated-globals.ts, for tasks and buffers.
  *
  * Tasks of a loop do not interleave. Which of the waiting tasks comes next is a choice of the
  * search. Timers have no order: any may fire first, as on a machine that stopped for a while.

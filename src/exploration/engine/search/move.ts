@@ -1,6 +1,9 @@
 /**
  * Move: one step of a schedule, a thread and its choice. Searches keep moves packed into one
  * number, because there are many millions of them.
+ *
+ * Called by: the searches, ThreadMoves and StateSpace; explore.ts, schedule.ts and
+ * schedule-table.ts.
  */
 
 /** One move: a thread makes one operation. */

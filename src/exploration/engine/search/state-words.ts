@@ -1,6 +1,6 @@
 /**
- * StateWords: a state as an array of numbers with a 64-bit hash, which can go back to an earlier
- * mark. (A mark is a length of the log of changes.)
+ * StateWords: a state as an array of numbers with a 64-bit hash. A log of changes leads back to
+ * earlier states: a mark is the length of the log in one of them.
  *
  * Called by: StateSpace and the searches.
  *
@@ -33,7 +33,7 @@ export class StateWords {
     this.#change(at, before, value);
   }
 
-  /** The argument for `back` that returns to the present state. */
+  /** The length of the log. `back` with this number returns to the present state. */
   get mark(): number {
     return this.#logged;
   }

@@ -1,4 +1,8 @@
-/** What ends a search early: a rule that broke, or knowledge that turned out to be wrong. */
+/**
+ * What ends a search early: a rule that broke, or knowledge that turned out to be wrong. Thrown by
+ * the state space, its parts and watchers. Caught by the searches, explore.ts, ExploredWorld and
+ * schedule.ts.
+ */
 
 /** Thrown at the move that breaks a rule. */
 export class Violation extends Error {

@@ -40,8 +40,8 @@ export class WaitedWords {
 
   /**
    * How many choices a notification of `limit` sleepers has. The language wakes the one that sleeps
-   * longest. Here it may be any, because a state does not hold their order: a program that needs
-   * that order is reported as broken.
+   * longest. Here it may be any, because a state does not hold their order: code that needs that
+   * order is reported as broken.
    */
   choices(place: number, limit: number): number {
     return limit === 1 ? Math.max(this.#space.sleepers.count(place, this.#placeOf), 1) : 1;

@@ -2,8 +2,8 @@
  * ProcessMemory: reads and writes the memory of another process.
  *
  * Called by: acrn-programs/foreign-memory.ts for the arguments of ioctls; the rest of
- * acrn-programs/ through `OpenFiles.memory`, for paths and the like; interrupted-calls.ts for the
- * stacks of threads; the self-test in acrn-programs/support.ts.
+ * acrn-programs/ through `OpenFiles.memory`, for paths and the like; interrupted-calls.ts and
+ * signal-frames.ts for the stacks of threads; the self-test in acrn-programs/support.ts.
  * Callers must: be allowed to trace the process (ptrace(2), "Ptrace access mode checking").
  *
  * Source: process_vm_readv(2).

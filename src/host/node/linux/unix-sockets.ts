@@ -1,9 +1,10 @@
 /**
- * UnixSockets: local sockets whose messages keep their bounds (SOCK_SEQPACKET) and can bring
- * descriptors and the sender's process along. Node has neither. Streams (SOCK_STREAM), which can
- * bring descriptors, too.
+ * UnixSockets: local sockets that can bring descriptors along, which Node does not have. The
+ * messages of one keep their bounds and name the sender's process (SOCK_SEQPACKET), or it is a
+ * stream (SOCK_STREAM).
  *
- * Called by: acrn-programs/, and descriptor-streams.ts for streams.
+ * Called by: acrn-programs/, and descriptor-streams.ts for streams. local-sockets.ts uses
+ * MAX_SOCKET_PATH.
  * Callers must: give paths of at most MAX_SOCKET_PATH bytes. Longer ones are cut.
  *
  * All calls return at once.
@@ -55,7 +56,7 @@ export const MESSAGE_BYTES = 1024;
 export interface UnixSocketsOptions {
   /** Default: `messages`. The parts of a stream may arrive with any bounds. */
   readonly type?: 'messages' | 'stream';
-  /** Most bytes of one `receive`. Default: MESSAGE_BYTES. */
+  /** Limit of the bytes of one `receive`, `send` or `sendSome`. Default: MESSAGE_BYTES. */
   readonly messageBytes?: number;
 }
 
@@ -68,7 +69,7 @@ export interface Peer {
 export interface Received {
   /** Valid until the next call of `receive`. */
   readonly bytes: DataView;
-  /** The sender. 0 if it has no number in this process's PID namespace. */
+  /** The sender. 0 on a stream, and if it has no number in this process's PID namespace. */
   readonly pid: number;
   /** Belong to the caller. */
   readonly descriptors: readonly number[];
@@ -216,7 +217,8 @@ export class UnixSockets {
 
   /**
    * Sends a message with descriptors, which stay the caller's. Returns false if there is no room or
-   * the other end is closed. Throws RangeError for more than MESSAGE_BYTES or MAX_DESCRIPTORS.
+   * the other end is closed. Throws RangeError for more bytes than UnixSocketsOptions.messageBytes,
+   * or more than MAX_DESCRIPTORS.
    */
   send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): boolean {
     if (bytes.length > this.#message.length || descriptors.length > MAX_DESCRIPTORS)

@@ -4,6 +4,7 @@
  * protection without a message (asynchronous write protection of userfaultfd).
  *
  * Called by: acrn-programs/written-memory.ts, and the self-test in acrn-programs/support.ts.
+ * acrn-programs/carried-mappings.ts uses USERFAULTFD_FLAGS.
  * Callers must: make the process execute userfaultfd(2) with USERFAULTFD_FLAGS, and copy that
  * descriptor. It belongs to the process's memory, in whatever process it is open.
  *

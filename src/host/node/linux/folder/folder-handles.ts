@@ -13,7 +13,7 @@ import { systemCall } from './system-call.js';
 export const MAX_FOLDER_HANDLES = 8192;
 /** Part of the process's descriptors that one folder may take. */
 const SHARE_OF_LIMIT = 1 / 4;
-/** Where the process's limit cannot be read. */
+/** Assumed if the process's limit cannot be read. */
 const USUAL_LIMIT = 1024;
 
 export class FolderHandles {
@@ -51,7 +51,7 @@ export class FolderHandles {
   close(handle: FileHandle): void {
     const closing = handle
       .close()
-      // What was written late failed: its `sync` has reported that, if the guest asked.
+      // An error here is that of an earlier write, which `sync` has reported if the guest asked.
       .catch(() => undefined)
       .finally(() => {
         this.#count--;
@@ -60,7 +60,7 @@ export class FolderHandles {
     this.#closing.add(closing);
   }
 
-  /** Resolves when all that is to be closed is closed. */
+  /** Resolves when every descriptor that was given to `close` is closed. */
   async settled(): Promise<void> {
     while (this.#closing.size > 0) await Promise.all(this.#closing);
   }

@@ -23,7 +23,7 @@ const PROC_SUPER_MAGIC = 0x9fa0;
 
 /**
  * Opens the folder at `path`, which may be or contain links. Rejects with FolderUnavailableError if
- * this host cannot hold it safely, and with FolderError if it is not a folder that can be opened.
+ * this host cannot share it safely, and with FolderError if it is not a folder that can be opened.
  */
 export async function openFolder(path: string, { isWritable = false }: FolderOptions = {}): Promise<SharedFolder> {
   if (process.platform !== 'linux')
