@@ -31,6 +31,7 @@ Examples:
   qemu-system-x86_64 -machine q35,memory-backend=ram -m 512 -object memory-backend-memfd,id=ram,size=512M \\
     -device '{"driver":"vfio-user-pci","socket":{"path":"card.sock","type":"unix"}}' …
   upcall serve --vfio-user card.sock --device my-card.js@pci,start=7     with options for its constructor
+  upcall serve --vfio-user card.sock --device my-card.js@pci --watch     each save replaces the card
   upcall serve --vfio-user disk.sock --disk disk.img                     a virtio disk
   upcall serve --vfio-user net.sock --net hub:lab                        a virtio network card on a hub
   upcall serve --vfio-user a.sock --device a.js@pci --vfio-user b.sock --disk b.img
@@ -46,6 +47,7 @@ export interface ServeOptions extends FaultOptions, PageOptions {
   readonly late?: LatePolicy;
   readonly stats?: boolean;
   readonly trace?: string;
+  readonly watch?: boolean;
 }
 
 /** A card of the command line, in the order of the options. */
@@ -80,6 +82,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
         cards.push({ kind: 'net', option: parseNet(text) }),
       ),
     )
+    .option('--watch', 'replace the card of --device at each save of its module, also while a monitor has it')
     .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
     .option('--stats', 'print a table of the I/O requests of each card at the end, on standard error')
     .option(
@@ -124,7 +127,10 @@ async function planServe(
   const page = pagePlan(options);
   const { trace } = options;
   return {
-    cards: sourcesOf(cards, reporter).map((source, i) => ({ socket: sockets[i] as string, source })),
+    cards: sourcesOf(cards, reporter, options.watch === true).map((source, i) => ({
+      socket: sockets[i] as string,
+      source,
+    })),
     vm: {
       ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
       ...(options.late === undefined ? {} : { late: options.late }),
@@ -142,7 +148,7 @@ async function planServe(
   };
 }
 
-function sourcesOf(cards: readonly CardOption[], reporter: Reporter): CardSource[] {
+function sourcesOf(cards: readonly CardOption[], reporter: Reporter, isWatched: boolean): CardSource[] {
   const disks = diskCards(cards.flatMap((card) => (card.kind === 'disk' ? [card.option] : [])))[Symbol.iterator]();
   const nets = netCards(
     cards.flatMap((card) => (card.kind === 'net' ? [card.option] : [])),
@@ -153,6 +159,10 @@ function sourcesOf(cards: readonly CardOption[], reporter: Reporter): CardSource
     return {
       option: `--device ${card.text}`,
       create: async (vm) => {
+        if (isWatched) {
+          const { watchedCard } = await import('../watch/served-card.js');
+          return watchedCard(vm, card.option);
+        }
         const { loadCard } = await import('../../device-model/placement/device-module.js');
         const { module, options } = card.option;
         const { memory, clock } = vm;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +50,50 @@ test('a card is served until a signal ends it, and its statistics are printed', 
   assert.match(stderr, /has the card\n/);
   assert.match(stderr, /requests/);
   assert.equal(existsSync(socket), false);
+});
+
+test('with --watch, each save replaces the card under its client', async () => {
+  const socket = join(folder, 'watched');
+  const module = join(folder, 'watched.mjs');
+  const card = (value: number): string => `export default class {
+    name = 'watched';
+    pci = { vendor: 0x1234, device: 1, class: 0xff0000, bars: [{ type: 'memory', size: 4096 }] };
+    read() { return ${value}; }
+    write() {}
+  }`;
+  writeFileSync(module, card(1));
+  const serving = start(process.execPath, [
+    MAIN,
+    'serve',
+    '--vfio-user',
+    socket,
+    '--device',
+    `${module}@pci`,
+    '--watch',
+  ]);
+  const seen = (pattern: RegExp): Promise<void> =>
+    new Promise((resolve) => {
+      let text = '';
+      serving.child.stderr.on('data', (bytes: Buffer) => {
+        text += String(bytes);
+        if (pattern.test(text)) resolve();
+      });
+    });
+  await seen(/is served/);
+  const client = connect(socket);
+  const request = async (command: number, payload: Uint8Array): Promise<DataView> => {
+    client.write(message(1, command, payload));
+    return parse(Buffer.from((await once(client, 'data'))[0] as Buffer)).payload;
+  };
+  await request(Command.VERSION, version());
+  await request(Command.REGION_WRITE, transfer(Region.CONFIG, 4, 2, 2));
+  assert.equal((await request(Command.REGION_READ, transfer(0, 0, 4))).getUint32(16, true), 1);
+  const reloaded = seen(/watched.*(replaced|reloaded)/);
+  writeFileSync(module, card(2));
+  await reloaded;
+  assert.equal((await request(Command.REGION_READ, transfer(0, 0, 4))).getUint32(16, true), 2);
+  serving.child.kill('SIGINT');
+  assert.equal((await serving.ended).status, 0);
 });
 
 const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
