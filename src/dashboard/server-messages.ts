@@ -105,7 +105,7 @@ export interface Tables {
   /** Accesses that trapped, including those that the hypervisor answered itself. */
   readonly trapped: number;
   readonly answeredByHypervisor: number;
-  /** Accesses of the guest that ended in a fault or were withdrawn. */
+  /** Accesses of the guest that ended in a fault or lost their request. */
   readonly guestErrors: number;
   /**
    * The stages of the requests since the last message: `wait` from PENDING to PROCESSING, `work` to

@@ -5,6 +5,8 @@
  * thread reach the same bytes (DMA) without a copy. Accesses outside of the RAM throw RangeError: a
  * device must check addresses that a guest gave it with `contains` first.
  *
+ * Called by: the hypervisor, which creates it; boot loaders; devices.
+ *
  * Ordering: RAM is read and written by plain accesses, ordered by what the threads do around them.
  * A device that was assigned a request sees the guest's stores before it, because the vCPU
  * published the request by the compare-and-exchange to PENDING. The guest sees the device's stores

@@ -2,7 +2,8 @@
  * Hypercalls: what the Service VM may ask the hypervisor for one User VM.
  *
  * Called by: the HSM, the VM's life cycle (vm/), and the ioctls (acrn-hsm/).
- * Implemented by: ThreadedVm, for hypervisors whose vCPUs are threads of this process.
+ * Implemented by: ThreadedVm, for hypervisors whose vCPUs are threads of this process;
+ * ClientHypervisor (vfio-user/), which has no vCPU threads.
  * Threads: the Service VM's. Other threads use `shared`.
  *
  * Results are ACRN's: 0, or a negative number. Most refusals are a bare −1, which Linux' driver

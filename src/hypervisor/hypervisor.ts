@@ -20,7 +20,7 @@ export type Availability =
   | { readonly available: true; readonly detail: string }
   | { readonly available: false; readonly reason: string; readonly remedy: string };
 
-/** `name`: what the page is for, "async-io" or "vm-events". */
+/** `name`: what the page is for: "requests" (the slots), "async-io" or "vm-events". */
 export type AllocatePage = (name: string) => SharedArrayBuffer;
 
 export interface VmConfig {

@@ -3,6 +3,8 @@
  * never turns its event loop, so it reads them from memory, between two runs, instead of receiving
  * a message.
  *
+ * Called by: ThreadedVm, which stores them; serveVcpu, for the run loop, which loads them.
+ *
  * Threads: the Service VM's thread stores (HC_SET_VCPU_REGS), the vCPU's thread loads. A sequence
  * lock prevents torn loads: the sequence is odd while the text changes. All accesses are
  * sequentially consistent, so a load that saw the same even sequence before and after the text saw

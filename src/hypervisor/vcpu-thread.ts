@@ -4,7 +4,8 @@
  *
  * Called by: a hypervisor's entry file, which is one call with a function that builds its
  * VcpuProgram.
- * Threads: the vCPU's. It never returns to its event loop until the VM is powered off.
+ * Threads: the vCPU's. Once the vCPU is built, the thread does not return to its event loop until
+ * the VM is powered off.
  */
 
 import { host } from '../host/current.js';

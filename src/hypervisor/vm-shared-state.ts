@@ -3,6 +3,9 @@
  * each vCPU's state and doorbell, the interrupt lines and messages, the asynchronous writes, the
  * write-protected pages, and each vCPU's counters.
  *
+ * Called by: ThreadedVm, which creates it; the threads of vCPUs, devices and ACRN userspace, which
+ * make a view of it by its `handle`.
+ *
  * Threads: the Service VM's thread writes the VM's state and the protected pages, each vCPU's
  * thread its own words until it has ended. Any thread may ring and raise lines.
  *

@@ -2,7 +2,7 @@
  * The place of an error in its author's file. The author of a device or hypervisor looks for the
  * line in a file of their own, and the frames around it are Node's, of libraries, or upcall's.
  *
- * Called by: the files that print the error of a module.
+ * Called by: the files that report the errors of devices, clients and hypervisors.
  */
 
 /**

@@ -4,6 +4,9 @@
  *
  * On the request path the fields are at most 8, 5 and 3 bits wide. On a corrupted page they are any
  * word, so `packPciAddress` saturates each to a byte and `pciAddressName` takes any number.
+ *
+ * Called by: the trace and its statistics, for packed addresses; messages and the live page, for
+ * texts.
  */
 
 const BYTE_MASK = 0xff;

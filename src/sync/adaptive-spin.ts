@@ -92,7 +92,7 @@ const OUTLIER_POLLS = 256;
 const NOT_FOUND = -1;
 
 export interface AdaptiveSpinOptions {
-  /** The longest adapted spin. Default: MAX_SPIN_US. */
+  /** The longest adapted spin, in microseconds. Default: MAX_SPIN_US. */
   readonly maxUs?: number;
   /**
    * Spins this long each time, in microseconds, after the polls that need no clock. 0 does not

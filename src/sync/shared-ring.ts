@@ -4,6 +4,9 @@
  *
  * Threads: one producer at a time, one consumer.
  *
+ * Called by: AsyncIo, for the hypervisor; hsm/async-io.ts and hsm/acrn-vm-events.ts, which take
+ * elements; vm/card-doorbells.ts, which makes a page.
+ *
  * ACRN userspace can write the page. So both sides take the geometry from the set-up, and read only
  * the two offsets from the page, validating each. A full ring leaves one element unused, because
  * head = tail means empty.

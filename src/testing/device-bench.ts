@@ -1,7 +1,7 @@
 /**
  * deviceBench: a Bench with a device on it.
  *
- * Called by: an author's tests.
+ * Called by: an author's tests. card-bench.ts uses `benchContext`.
  */
 
 import { ManualClock } from '../device-model/clock.js';

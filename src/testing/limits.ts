@@ -1,4 +1,7 @@
-/** How much work one access of a guest may make a device do: several times what real ones need. */
+/**
+ * How much work one access of a guest may make a device do: several times what real devices need.
+ * Called by: checkRegisters (access-rules.ts) and the random programs.
+ */
 
 /** Timers that wait at the same time. */
 export const MAX_TIMERS = 64;

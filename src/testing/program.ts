@@ -9,7 +9,7 @@
  *
  *     write(PLACE,VALUE)  write(OFFSET,SIZE,VALUE)
  *     read(PLACE)=VALUE   read(OFFSET,SIZE)=VALUE     also without an expectation
- *     peek(PLACE)=VALUE   peek(OFFSET,SIZE)=VALUE     as a person looks at a register
+ *     peek(PLACE)=VALUE   peek(OFFSET,SIZE)=VALUE     without side effects
  *     wait(10ms) wait(5us)                            of the bench's clock
  *     line(5)=1  line()=0                             a line's level; of a card, its pin
  *     raised(5)=2  raised()=2                         rises of a line, or messages of a card

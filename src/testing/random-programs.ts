@@ -5,9 +5,9 @@
  * Called by: an author's tests. Needs fast-check, an optional package, which makes the programs and
  * shrinks them.
  *
- * A program fails if the device throws or gives what no guest can read, if an access makes much
- * work, if a reset does not restore what a new device has, if timers are left after `close`, or if
- * `holds` throws.
+ * A program fails if the device throws or gives what no guest can read, if an access makes more
+ * work than limits.ts allows, if a reset does not restore what a new device has, if timers are left
+ * after `close`, or if `holds` throws.
  */
 
 import type { Arbitrary } from 'fast-check';

@@ -1,6 +1,6 @@
 /**
- * checkRegisters: whether a device does what its register map says, and stands what a hostile guest
- * does.
+ * checkRegisters: whether a device does what its register map says, and withstands what a hostile
+ * guest does.
  *
  * Called by: an author's tests.
  *

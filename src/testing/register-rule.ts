@@ -1,7 +1,8 @@
 /**
  * Rule: one thing that checkRegisters checks, and what rules have in common.
  *
- * Called by: register-check.ts, which runs the rules of register-rules.ts and access-rules.ts.
+ * Called by: register-check.ts, which runs the rules of register-rules.ts and access-rules.ts. The
+ * random programs use `steadyValues`.
  */
 
 import type { RegisterDescription } from '../device-model/register-map.js';

@@ -53,7 +53,7 @@ export function prometheusText(vms: readonly NamedStatistics[]): string {
         for (const { name, reads, writes } of unclaimed) add({ vm, address: name }, reads + writes);
       }),
     ),
-    metric('upcall_guest_errors_total', 'counter', 'Accesses that ended in a fault or were withdrawn.', (add) =>
+    metric('upcall_guest_errors_total', 'counter', 'Accesses that ended in a fault or lost their request.', (add) =>
       each((vm, { guestErrors }) => add({ vm }, guestErrors)),
     ),
     metric('upcall_client_errors_total', 'counter', 'Times that a client or device threw or failed.', (add) =>

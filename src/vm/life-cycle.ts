@@ -57,11 +57,15 @@ export interface VmControls {
   readonly restoreDevices: (snapshot: Snapshot) => void;
   readonly closeDevices: () => void;
   /**
-   * Called before every pause of the vCPUs. The debugger then releases all requests that it holds
-   * and holds no more: a vCPU cannot pause while it waits for an answer.
+   * Called before every pause of the vCPUs. The state of the interrupts is kept, and the debugger
+   * releases all requests that it holds and holds no more: a vCPU cannot pause while it waits for
+   * an answer.
    */
   readonly onPausing: () => void;
-  /** Called at every start of the vCPUs. The debugger may hold requests again. */
+  /**
+   * Called at every start of the vCPUs. The fault plan begins, and the debugger may hold requests
+   * again.
+   */
   readonly onStarting: () => void;
   /** Sends ACRN's VM event POWER_OFF to the VM's userspace (hsm/acrn-vm-events.ts). */
   readonly sendPowerOff: () => void;

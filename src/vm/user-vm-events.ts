@@ -182,7 +182,10 @@ function describeAbandoned(event: Extract<UserVmEvent, { kind: 'hold-abandoned' 
   return `no page is open while "${request}" of vCPU ${vcpu} is held ${point}${by}${others}; ${then}`;
 }
 
-/** Says which policy for late requests (hsm/late-policy.ts) was applied, and why it is late. */
+/**
+ * Says which policy for late requests (hsm/late-policy.ts) was applied, and why the request is
+ * late.
+ */
 function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string {
   const { client, isDefault, request, limitMs, elapsedMs, policy, detail } = event;
   const why = detail === undefined ? '' : `; ${detail}`;

@@ -138,7 +138,8 @@ export class VmInspection {
 
   /**
    * How many moves (changes of state) of slot `vcpu` were recorded, as an int32 that wraps, and the
-   * time of the last one, in the terms of `performance.now()`. Undefined if no move has a time.
+   * time of the last one that has a time, in the terms of `performance.now()`. Undefined if no move
+   * has a time.
    */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     return this.#parts.trace.lastMove(vcpu);

@@ -23,7 +23,7 @@ export const SCI = 9;
 export const LEVEL_ACTIVE_HIGH = 1 | (3 << 2);
 
 /**
- * Without 2, which is the second 8259 at the first one and no interrupt, and without 10 and 11,
+ * Without 2, the pin of the first 8259 to which the second one is connected, and without 10 and 11,
  * which are those of PCI devices.
  */
 export const ISA_INTERRUPTS: readonly number[] = [0, 1, 3, 4, 5, 6, 7, 8, SCI, 12, 13, 14, 15];

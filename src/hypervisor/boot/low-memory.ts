@@ -24,7 +24,7 @@ export const MAX_COMMAND_LINE = 0xefff;
 export const ACPI_TABLES = 0xe_0000;
 export const ACPI_TABLES_ROOM = 0x1_0000;
 
-/** The MP table, which systems search for in 0xF0000…0xFFFFF too, has the other half. */
+/** The MP table, which systems search for in 0xF0000…0xFFFFF, has the other half of the room. */
 export const MP_TABLE = 0xf_0000;
 const FIRMWARE_END = 0x10_0000;
 

@@ -1,7 +1,10 @@
 /**
  * Views of the core's linear memory: its words, its bytes, its fields.
  *
- * Callers must take new views if they need memory that the core adds later; older views stay valid.
+ * Called by: the files of this folder that read or write the core's memory.
+ *
+ * Callers must: take new views if they need memory that the core adds later. Older views stay
+ * valid.
  *
  * Ordering: the memory is shared because the guest's RAM lies in it. Every other byte is accessed
  * by the vCPU's thread only, which runs the core, so program order is all that its views need. For

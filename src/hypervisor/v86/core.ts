@@ -1,8 +1,8 @@
 /**
  * Core: one x86 CPU, which is v86.wasm with nothing around it, and its interrupt controllers.
  *
- * Called by: the vCPU's loop, as its VcpuProgram. Trapped accesses go to a TrapHandler, whose calls
- * may block for any time.
+ * Called by: v86-thread.ts and the self-test, which create it; the vCPU's loop, as its VcpuProgram.
+ * Trapped accesses go to a TrapHandler, whose calls may block for any time.
  * Threads: all in the vCPU's thread.
  *
  * As in ACRN the interrupt controllers are the hypervisor's. They are upcall's own

@@ -96,7 +96,7 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
     ...checked([...code.subarray(ramPointer.length, ramPointer.length + 2)], code.subarray(0, -1)),
     LOCAL_SET,
   ]);
-  // After a run of instructions, the main loop looks whether it may compile; local 13 is the
+  // After a run of instructions, the main loop tests whether it may compile. Local 13 is the
   // physical address of the first one.
   const mayNot = functions.append(1, 1, [...loadByte(CoreOffset.compilerDisabled), ...outside(local(0)), OR]);
   const disabled = [...constant(0), LOAD_BYTE_UNSIGNED, 0, ...padded(CoreOffset.compilerDisabled)];
