@@ -24,7 +24,7 @@ import { ThreadedSnapshots } from './threaded-snapshots.js';
 import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
-/** Interval in ms at which PAUSE and RESET poll: a slot's move to PENDING rings no doorbell. */
+/** Interval in ms at which PAUSE and RESET poll: a slot's move to PENDING does not ring `owner`. */
 const PAUSE_RECHECK_MS = 2;
 /** Time in ms that a vCPU's thread has to end by itself. Then it is terminated. */
 export const THREAD_END_MS = 1000;

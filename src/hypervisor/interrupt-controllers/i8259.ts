@@ -120,7 +120,7 @@ export class I8259 {
   }
 
   /**
-   * The CPU acknowledges: the pending request goes into service. Returns its pin, or NO_REQUEST.
+   * The CPU acknowledges the pending request. Returns its pin, or NO_REQUEST.
    */
   acknowledge(): number {
     const pin = this.pending;
