@@ -1,8 +1,9 @@
 /**
- * vmTraceFiles: `--trace FILE` of `upcall hsm`, whose program may create any number of VMs. The
- * first VM's trace goes to FILE, that of the next to the same name with `-2` before its extension.
+ * vmTraceFiles: `--trace FILE` of `upcall hsm` and `upcall serve`, in which any number of VMs may
+ * be created. The first VM's trace goes to FILE, that of the next to the same name with `-2` before
+ * its extension.
  *
- * Called by: commands/hsm.ts.
+ * Called by: commands/hsm.ts, commands/serve.ts.
  */
 
 import { extname } from 'node:path';

@@ -50,8 +50,8 @@ export type UserVmEvent =
   /** A device's thread ended by itself. Its requests read as all ones, and its range is free. */
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string; readonly stack?: string }
   /**
-   * The module of a device was loaded anew, and its accesses reach the new one. `ms`: since the file
-   * was saved. `note`: why the new one began in its power-on state.
+   * The module of a device was loaded anew, and its accesses reach the new one. `ms`: since the
+   * file was saved. `note`: why the new one began in its power-on state.
    */
   | {
       readonly kind: 'device-reloaded';
@@ -60,7 +60,7 @@ export type UserVmEvent =
       readonly isStateCarried: boolean;
       readonly note?: string;
     }
-  /** A module cannot replace its device, which runs on. `message`: with the place, if it has one. */
+  /** A module cannot replace its device, which runs on. `message`: with the place, if known. */
   | { readonly kind: 'reload-failed'; readonly device: string; readonly message: string; readonly stack?: string }
   /**
    * The guest has placed a base address register of a PCI card where something else is. While it

@@ -2,8 +2,8 @@
  * TraceExport: the interface of a file format for traces. It takes moves (changes of a slot's
  * state, move.ts) and returns the file's bytes in pieces.
  *
- * Called by: cli/commands/trace-files.ts, for `upcall trace` and `upcall hsm --trace`; programs
- * that write a trace of their own.
+ * Called by: cli/commands/trace-files.ts, for `upcall trace` and for `--trace` of `upcall hsm` and
+ * `upcall serve`; programs that write a trace of their own.
  */
 
 import type { InterruptEvent } from '../interrupt-reader.js';
