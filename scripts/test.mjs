@@ -44,6 +44,7 @@ const LONG = [
   'cli/e2e/top.',
   'cli/e2e/watch.',
   'cli/e2e/watch-debian.',
+  'cli/watch/watched-device.',
   'device-model/disk/qcow2/qemu-img.',
   'exploration/acrn/defects.',
   'exploration/explore-main.',

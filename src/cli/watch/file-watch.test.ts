@@ -37,7 +37,7 @@ function made(t: TestContext): {
   changes: number[];
   problems: string[];
   /** Does `act`, and lets the events of it settle. */
-  saved(act: () => void): Promise<void>;
+  readonly saved: (act: () => void) => Promise<void>;
 } {
   const folder = mkdtempSync(join(tmpdir(), 'upcall-watch-'));
   const clock = new ObservedClock();

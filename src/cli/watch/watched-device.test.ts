@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { host } from '../../host/current.js';
 import { ports } from '../../hsm/address-range.js';
+import { pciInterrupt } from '../../hypervisor/boot/interrupt-routing.js';
 import { ScriptedHypervisor, type ScriptStep } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm } from '../../vm/service-vm.js';
 import type { UserVmEvent } from '../../vm/user-vm-events.js';
@@ -29,7 +30,7 @@ const write = (offset: number, value: number): ScriptStep => ({
   value,
 });
 
-/** A device that reads as `value` at 0 and as what was written at 1, and holds line 5 while that is not 0. */
+/** Reads as `value` at 0 and as what was written at 1, and holds line 5 while that is not 0. */
 const source = (value: number, members = ''): string => `
 import { plus } from './part.ts';
 export default class {
@@ -49,18 +50,47 @@ export default class {
 }
 `;
 
+const CARD_MEMORY = 0xd000_0000;
+
+const config = (register: number, value: number): ScriptStep[] => [
+  { type: 'port', direction: 'write', address: 0xcf8, size: 4, value: 0x8000_2800 + register },
+  { type: 'port', direction: 'write', address: 0xcfc, size: 4, value },
+];
+const readCard = (offset: number): ScriptStep => ({
+  type: 'mmio',
+  direction: 'read',
+  address: CARD_MEMORY + offset,
+  size: 4,
+});
+
+/** A card that holds its pin from a write on, and reads as `value` and as what was written. */
+const cardSource = (value: number, size = 0x1000, members = ''): string => `
+export default class {
+  name = 'test';
+  pci = { vendor: 1, device: 2, class: 3, interruptPin: 'A', bars: [{ type: 'memory', size: ${size} }] };
+  #card: any;
+  #written = 0;
+  connect(card: any) { this.#card = card; }
+  read(_bar: number, offset: number) { return offset === 0 ? ${value} : this.#written; }
+  write(_bar: number, _offset: number, _size: number, value: number) { this.restore(value); }
+  save() { return this.#written; }
+  restore(written: number) { this.#written = written; if (written !== 0) this.#card.raise(); }
+  ${members}
+}
+`;
+
 interface Watched {
   readonly file: string;
   /** A file that the module imports. */
   readonly part: string;
   /** Lets the guest do its next act. Resolves when it has. */
-  go(): Promise<void>;
+  readonly go: () => Promise<void>;
   /** Resolves when a request is in the device. */
-  entered(): Promise<void>;
+  readonly entered: () => Promise<void>;
   /** The result of the guest's reads. */
   readonly values: Promise<number[]>;
   /** Resolves with the next event of this kind. */
-  event<K extends UserVmEvent['kind']>(kind: K): Promise<Extract<UserVmEvent, { kind: K }>>;
+  readonly event: <K extends UserVmEvent['kind']>(kind: K) => Promise<Extract<UserVmEvent, { kind: K }>>;
   readonly blame: DeviceBlame;
   readonly vm: UserVm;
 }
@@ -72,6 +102,7 @@ async function watched(
   acts: readonly (readonly ScriptStep[])[],
   options: UserVmOptions = {},
   first = source(1),
+  place = '0x500+4',
 ): Promise<Watched> {
   const folder = mkdtempSync(join(tmpdir(), 'upcall-watched-'));
   const [file, part] = [join(folder, 'device.ts'), join(folder, 'part.ts')];
@@ -91,7 +122,7 @@ async function watched(
   const values = hypervisor.results().then(([result]) => (result?.values ?? []).map(Number));
   const vm = await serviceVm.createUserVm({ memoryMiB: 1, ...options });
   const blame = new DeviceBlame();
-  const option = parseDevice(`${file}@0x500+4${words}`);
+  const option = parseDevice(`${file}@${place}${words}`);
   let done: () => void = () => undefined;
   vm.attach(ports(DONE_PORT, 1), { name: 'done', read: () => 0, write: () => done() });
   await new WatchedDevice(vm, option, (device) => blame.add(device)).attach();
@@ -170,6 +201,48 @@ for (const [where, words] of [
       assert.equal(await registers(), 'version 2');
       await go();
       assert.deepEqual(await values, [0]);
+    });
+
+    test('may be a card, which keeps its place and its pin, and refuses another description', async (t) => {
+      const { file, go, values, event, vm } = await watched(
+        t,
+        words,
+        [
+          [
+            ...config(0x10, CARD_MEMORY),
+            ...config(0x04, 6),
+            readCard(0),
+            { ...readCard(4), direction: 'write', value: 7 } as ScriptStep,
+          ],
+          [readCard(0), readCard(4)],
+          [readCard(0), readCard(4)],
+        ],
+        {},
+        cardSource(1),
+        'pci:00:05.0',
+      );
+      const pin = (): boolean => vm.hypercalls.shared.lines.level(pciInterrupt(5, 0));
+      await go();
+      assert.ok(pin());
+      let reloaded = event('device-reloaded');
+      writeFileSync(file, cardSource(2));
+      assert.ok((await reloaded).isStateCarried);
+      assert.ok(pin());
+      await go();
+      const failed = event('reload-failed');
+      writeFileSync(file, cardSource(3, 0x2000));
+      assert.match((await failed).message, /^its pci\.bars has changed/);
+      assert.ok(pin());
+      reloaded = event('device-reloaded');
+      writeFileSync(
+        file,
+        cardSource(3).replace('restore(written: number)', 'set(written: number)').replace('this.restore', 'this.set'),
+      );
+      assert.equal((await reloaded).note, 'it has no restore');
+      // A signal of a card in another thread.
+      while (pin()) await host.turn();
+      await go();
+      assert.deepEqual(await values, [1, 2, 7, 3, 0]);
     });
 
     test('runs on with the old module if the new one does not load, with the place of the error', async (t) => {

@@ -11,8 +11,8 @@ import type { Device } from '../device.js';
 export type Stateful = Pick<Device, 'save' | 'restore' | 'stateVersion'>;
 
 /**
- * Returns undefined if the state was carried, otherwise why not, a sentence part. Then the successor
- * is in its power-on state. Throws what its `restore` throws: it is unusable.
+ * Returns undefined if the state was carried, otherwise why not, a sentence part. Then the
+ * successor is in its power-on state. Throws what its `restore` throws: it is unusable.
  */
 export function carryState(old: Stateful, successor: Stateful): string | undefined {
   if (old.save === undefined) return 'it had no save';

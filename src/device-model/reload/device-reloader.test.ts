@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { host } from '../../host/current.js';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { ManualClock } from '../clock.js';
-import type { Device } from '../device.js';
+import type { Device, InterruptLine } from '../device.js';
 import type { CardHandle, PciCard } from '../pci/pci-card.js';
 import type { DeviceContext } from '../placement/device-module.js';
 import { DeviceReloader } from './device-reloader.js';
@@ -35,9 +35,8 @@ class Machine<T extends Reloaded> {
   }
 
   async create(gate: Gate): Promise<T> {
-    const context = { interruptLine: () => ({ set: () => undefined }), memory: this.memory, clock: this.clock };
-    const gated = gatedContext({ ...context, interruptLine: () => this.#outputs.output(5) }, this.#outputs, gate);
-    return this.next(gated);
+    const interruptLine = (gsi: number): InterruptLine => this.#outputs.output(gsi);
+    return this.next(gatedContext({ interruptLine, memory: this.memory, clock: this.clock }, this.#outputs, gate));
   }
 
   async load<R extends Reloadable<T>>(make: (first: { device: T; gate: Gate }) => R): Promise<R> {
@@ -120,19 +119,29 @@ test('the exchange waits for an open access, and the answer is that of the old d
 
 test('the exchange is not between the two halves of an access of 8 bytes', async () => {
   const halves: number[] = [];
+  let answer: () => void = () => undefined;
   const { machine, loaded } = machineOf(() =>
     device({
       read: (offset) => {
         halves.push(offset);
-        return Promise.resolve(offset);
+        return offset === 0 ? new Promise<number>((resolve) => (answer = () => resolve(0))) : offset;
       },
     }),
   );
   const target = await loaded;
-  const wide = (async () => [await target.read(0, 4), await target.read(4, 4)])();
-  await machine.reload(() => device({ value: 99 }));
+  const wide = (async () => {
+    const low = await target.read(0, 4);
+    // However many promises are between them.
+    for (let count = 0; count < 20; count++) await Promise.resolve();
+    return [low, await target.read(4, 4)];
+  })();
+  const ended = machine.reload(() => device({ value: 99 }));
+  await turns(10);
+  answer();
   assert.deepEqual(await wide, [0, 4]);
+  await ended;
   assert.deepEqual(halves, [0, 4]);
+  assert.equal(target.read(0, 4), 99);
 });
 
 test('a rejected promise ends the wait as well', async () => {
@@ -146,16 +155,16 @@ test('a rejected promise ends the wait as well', async () => {
 
 test('the line of the old device goes low at the exchange, and its late interrupt is dropped', async () => {
   let line: { set(high: boolean): void } | undefined;
-  const raising: Make<Device> = ({ interruptLine }) => {
-    line = interruptLine(5);
+  const raising: Make<Device> = (context) => {
+    line = context.interruptLine(5);
     line.set(true);
     return device();
   };
   const { machine, loaded } = machineOf(raising);
   await loaded;
   assert.deepEqual(machine.line, [true]);
-  await machine.reload(({ interruptLine }) => {
-    interruptLine(5);
+  await machine.reload((context) => {
+    context.interruptLine(5);
     return device();
   });
   assert.deepEqual(machine.line, [true, false]);
@@ -165,8 +174,8 @@ test('the line of the old device goes low at the exchange, and its late interrup
 });
 
 test('a line that both generations hold high stays high', async () => {
-  const raising: Make<Device> = ({ interruptLine }) => {
-    interruptLine(5).set(true);
+  const raising: Make<Device> = (context) => {
+    context.interruptLine(5).set(true);
     return device();
   };
   const { machine, loaded } = machineOf(raising);
@@ -185,8 +194,8 @@ test('a new device drives no line, and no memory of the old one, before the exch
   );
   const target = await loaded;
   const open = target.read(0, 1);
-  const ended = machine.reload(({ interruptLine }) => {
-    interruptLine(5).set(true);
+  const ended = machine.reload((context) => {
+    context.interruptLine(5).set(true);
     return device();
   });
   await turns(10);
@@ -264,10 +273,10 @@ test('what fails leaves the old device running: loading, creating, restoring', a
   const failing: readonly (readonly [Make<Device>, string])[] = [
     [() => Promise.reject(new Error('does not load')), 'does not load'],
     [
-      ({ interruptLine }) =>
+      (context) =>
         device({
           restore: () => {
-            interruptLine(5).set(true);
+            context.interruptLine(5).set(true);
             throw new Error('does not restore');
           },
           close: () => {
@@ -291,17 +300,18 @@ test('what fails leaves the old device running: loading, creating, restoring', a
 });
 
 test('a save during the load makes the first module void: the last one counts', async () => {
-  const { machine, loaded } = machineOf(() => device({ value: 1 }));
+  const { machine, loaded } = machineOf(() => device({ value: 1, save: () => 'of 1' }));
   const target = await loaded;
   let load: (made: Device) => void = () => undefined;
   const closed: number[] = [];
   machine.begin(() => new Promise<Device>((resolve) => (load = resolve)));
-  const ended = machine.reload(() => device({ value: 3 }));
+  const restored: unknown[] = [];
+  const ended = machine.reload(() => device({ value: 3, restore: (state) => void restored.push(state) }));
   load(device({ value: 2, close: () => void closed.push(2) }));
   await ended;
   assert.equal(machine.outcomes.length, 1);
   assert.equal(target.read(0, 1), 3);
-  assert.deepEqual(closed, [2]);
+  assert.deepEqual([closed, restored], [[2], ['of 1']]);
 });
 
 test('the device that is removed ends the wait, and nothing is reported', async () => {
@@ -309,7 +319,10 @@ test('the device that is removed ends the wait, and nothing is reported', async 
   const target = await loaded;
   void target.read(0, 1);
   let closed = 0;
-  machine.begin(() => device({ close: () => void closed++ }));
+  const close = (): void => {
+    closed++;
+  };
+  machine.begin(() => device({ close }));
   await turns();
   target.close();
   await turns();
@@ -401,7 +414,8 @@ test('a card that raises its pin while it is restored holds it high, and one tha
   const { machine, target } = await loadedCard(card({ connect: (handle) => void (old = handle), save: () => 1 }));
   const { handle, log } = recorded();
   target.connect(handle);
-  old?.raise();
+  // Without messages this raises the pin.
+  old?.interrupt();
   log.length = 0;
   const failing = (handleOfNext: CardHandle): void => {
     handleOfNext.raise();
@@ -439,4 +453,8 @@ test('a card whose description has changed is refused, with the member that has'
     assert.equal(target.read(0, 0, 1), 1);
   }
   assert.equal((await machine.reload(() => card({ pci: structuredClone(PCI), doorbells: [] })))?.kind, 'reloaded');
+  const withCapability = (bytes: Uint8Array | number[]): PciCard =>
+    card({ pci: { ...PCI, capabilities: [{ id: 9, bytes }] } });
+  const other = await loadedCard(withCapability([1, 2]));
+  assert.equal((await other.machine.reload(() => withCapability(Uint8Array.of(1, 2))))?.kind, 'reloaded');
 });

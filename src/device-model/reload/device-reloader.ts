@@ -73,7 +73,7 @@ export class DeviceReloader<T extends Reloaded> {
     return outcome;
   }
 
-  /** The state is carried before the exchange: a successor that throws must not be the current one. */
+  /** Carries the state before the exchange: a successor that throws must not be the current one. */
   #exchange(next: Generation<T>): ReloadOutcome {
     const { target } = this.#options;
     const old = target.current;

@@ -29,18 +29,17 @@ export class OpenAccesses {
    * false, and does not call it, if `end` came before.
    */
   async whenQuiet(act: () => void): Promise<boolean> {
-    while (!this.#isOver) {
+    for (;;) {
       // An access of 8 bytes is two of the device. The second one begins in the turn in which the
       // first one has ended.
       await host.turn();
-      if (this.#isOver) break;
+      if (this.#isOver) return false;
       if (this.#open === 0) {
         act();
         return true;
       }
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    return false;
   }
 
   /** The device was removed. */

@@ -118,5 +118,5 @@ function changedMember(old: object, next: object): string | undefined {
 
 function textOf(description: object, name: string): string {
   const value = (description as Record<string, unknown>)[name];
-  return JSON.stringify(value, (_, part: unknown) => (part instanceof Uint8Array ? [...part] : part)) ?? '';
+  return JSON.stringify(value, (_, part: unknown) => (part instanceof Uint8Array ? [...part] : part));
 }
