@@ -27,6 +27,7 @@ import type { DeviceOption } from './device-option.js';
 export interface AttachedDevice {
   readonly name: string;
   readonly module: URL;
+  readonly client: IoClient;
   /** Whether it is in the Service VM's thread. */
   readonly isLocal: boolean;
   /** False once it was removed, by `detach` or by the HSM. */
@@ -39,7 +40,10 @@ export interface AttachedDevice {
   readonly detach: () => void;
 }
 
-/** `reloads`: its module may be loaded anew. Rejects as UserVm.attach, attachCard and loadDevice. */
+/**
+ * `reloads`: its module may be loaded anew. Rejects as UserVm.attach, UserVm.attachCard and
+ * loadDevice.
+ */
 export async function attachDevice(
   vm: UserVm,
   option: DeviceOption,
@@ -69,6 +73,7 @@ export async function attachDevice(
       return client.name;
     },
     module,
+    client,
     isLocal: !isThreaded,
     get isAttached() {
       return vm.inspection.clients.includes(client);

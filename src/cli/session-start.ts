@@ -8,6 +8,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { isThreadPlacement } from '../device-model/placement/thread-placement.js';
+import type { IoClient } from '../hsm/io-client.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { withTimeout } from '../sync/bounded-wait.js';
 import { DEVICE_START_MS } from '../vm/user-vm-options.js';
@@ -26,20 +27,22 @@ export interface SessionDevices {
 }
 
 /**
- * `onAttached` gets each device in this thread. Throws as attachDevice and UserVm.start do, and
- * DEVICE_MODULE_INVALID after `limitMs`.
+ * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Throws as
+ * attachDevice and UserVm.start do, and DEVICE_MODULE_INVALID after `limitMs`.
  */
 export async function startSession(
   vm: UserVm,
   { devices, watchFiles = false, cards = [] }: SessionDevices,
   onAttached: (device: LocalDevice) => void = () => undefined,
   limitMs = DEVICE_START_MS,
+  onClient: (client: IoClient) => void = () => undefined,
 ): Promise<void> {
   for (const option of devices) {
-    if (watchFiles) await within(limitMs, new WatchedDevice(vm, option, onAttached).attach(), option);
+    if (watchFiles) await within(limitMs, new WatchedDevice(vm, option, onAttached, onClient).attach(), option);
     else {
       const device = await within(limitMs, attachDevice(vm, option), option);
       if (device.isLocal) onAttached(device);
+      onClient(device.client);
     }
   }
   for (const source of cards) {

@@ -23,6 +23,8 @@ import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
 import { DeviceBlame } from './device-blame.js';
 import type { CardSource } from './card-source.js';
+import { reportCoverage, type CoveragePlan } from './coverage/coverage-option.js';
+import { RunCoverage } from './coverage/run-coverage.js';
 import type { DeviceOption } from './device-option.js';
 import { reportExit } from './exit-report.js';
 import { EscapeKey } from './escape-key.js';
@@ -76,6 +78,8 @@ export interface SessionPlan {
   readonly page?: PagePlan;
   /** Prints the statistics at the end. */
   readonly statistics: boolean;
+  /** Counts the accesses of `devices` by register, and reports them at the end. */
+  readonly coverage?: CoveragePlan;
   /** Prints the stacks of device errors. */
   readonly debug: boolean;
 }
@@ -193,6 +197,7 @@ async function runOnStreams(
   try {
     if (plan.page !== undefined) page = await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
     const watching = plan.watch?.(vm);
+    const coverage = plan.coverage && new RunCoverage(vm);
     // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined, savedByKey(plan.save)));
@@ -214,7 +219,15 @@ async function runOnStreams(
     const opened = plan.page?.waits === true ? page?.opened.promise : undefined;
     if (opened !== undefined) reporter.line('the guest starts when the page is open');
     const start = Promise.resolve(opened)
-      .then(() => startSession(vm, plan, (device) => blame.add(device)))
+      .then(() =>
+        startSession(
+          vm,
+          plan,
+          (device) => blame.add(device),
+          undefined,
+          (client) => coverage?.add(client),
+        ),
+      )
       .then(() => true);
     // If `ended` comes first, the race still handles a later rejection of `start`.
     if (await Promise.race([start, ended.then(() => false)])) {
@@ -239,6 +252,7 @@ async function runOnStreams(
     reporter.state.isRaw = false;
     await vm.destroy();
     await watching;
+    await coverage?.ended();
     await consoleOutput.flushed();
     log.flush();
     const foreign =
@@ -249,6 +263,7 @@ async function runOnStreams(
     if (message !== undefined) reporter.line(message);
     const statistics = plan.statistics ? vm.statistics() : undefined;
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters(), vm.inspection.interrupts()));
+    if (plan.coverage !== undefined && coverage !== undefined) reportCoverage(plan.coverage, coverage, reporter);
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(sessionEnd, expectation?.isMet === false);
   } finally {

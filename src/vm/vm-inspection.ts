@@ -169,6 +169,11 @@ export class VmInspection {
     return this.#sets(client).length > 0;
   }
 
+  /** The register map of a client's device, by now. Undefined for the default client. */
+  registersOf(client: IoClient): RegisterMap | undefined {
+    return this.isDefault(client) ? undefined : this.#sets(client)[0]?.map;
+  }
+
   /**
    * The current registers of a client's device. A register whose `peek` throws has no value. A
    * device in a thread of its own is asked between two of its accesses, for at most a quarter of a

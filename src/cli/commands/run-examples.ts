@@ -16,6 +16,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
+  upcall run debian --device my-card.js@pci --coverage   which of its registers the guest's driver used, at the end
   upcall run debian --device my-card.js@pci --watch      each save of my-card.js replaces the card in the running guest
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
   upcall run debian --disk disk.img,thread               the same, served by a thread of its own (also --net, --share)

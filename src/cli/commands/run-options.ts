@@ -57,6 +57,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   /** In ms. */
   readonly timeout?: number;
   readonly stats?: boolean;
+  /** Report the register coverage of `device`. A text: write it to this file. */
+  readonly coverage?: string | true;
   readonly tour?: boolean;
   /** A folder whose files debian gets. */
   readonly overlay?: string;

@@ -8,6 +8,7 @@ import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { coveragePlan } from '../coverage/coverage-option.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { addDisk } from '../disk-option.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
@@ -153,10 +154,12 @@ export function addGuestOptions(command: Command): Command {
     .addOption(new Option('--look <us>').argParser(refuseOldSpin).hideHelp())
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout);
-  addPageOptions(command, 'of the requests on this machine').option(
-    '--stats',
-    'print a table of the I/O requests at the end, on standard error',
-  );
+  addPageOptions(command, 'of the requests on this machine')
+    .option('--stats', 'print a table of the I/O requests at the end, on standard error')
+    .option(
+      '--coverage [file]',
+      'report which registers of --device the guest accessed, or write it to a file as JSON',
+    );
   return addFaultOptions(command, 'see below')
     .option(
       '--client-timeout <ms>',
@@ -207,6 +210,7 @@ export async function planSession(
     throw new UpcallError('OPTION_INVALID', '--watch has no file to watch', {
       remedy: 'Give a device module as well, for example --device my-device.js@0x500+4',
     });
+  const coverage = coveragePlan(options.coverage, options.device.length);
   const faults = await faultPlan(options);
   const page = pagePlan(options);
   // A missing file is reported before the hypervisor is loaded. Debian is fetched only if a
@@ -247,6 +251,7 @@ export async function planSession(
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(save === undefined ? {} : { save }),
     ...(guest.announce === undefined ? {} : { announce: guest.announce }),
+    ...(coverage === undefined ? {} : { coverage }),
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,
   };

@@ -9,6 +9,7 @@
 import { host } from '../../host/current.js';
 import type { ReloadObserver, ReloadOutcome } from '../../device-model/reload/reload-observer.js';
 import { errorText } from '../../io-request/error-text.js';
+import type { IoClient } from '../../hsm/io-client.js';
 import type { UserVmEvent } from '../../vm/user-vm-events.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import { attachDevice, type AttachedDevice } from '../attach-device.js';
@@ -20,6 +21,7 @@ export class WatchedDevice implements ReloadObserver {
   readonly #vm: UserVm;
   readonly #option: DeviceOption;
   readonly #onAttached: (device: LocalDevice) => void;
+  readonly #onClient: (client: IoClient) => void;
   readonly #watch: FileWatch;
   /** The same for all the devices that it attaches in turn. */
   readonly #local: LocalDevice;
@@ -27,12 +29,21 @@ export class WatchedDevice implements ReloadObserver {
   /** When the change came that is not answered yet, on the VM's clock. */
   #sinceMs: number | undefined;
   #isAttaching = false;
-  /** A change came while the device was being attached. */
-  #isOutdated = false;
+  /** How many changes came. */
+  #changes = 0;
   #isOver = false;
 
-  /** `onAttached` gets a device in this thread, also each time that it is attached again. */
-  constructor(vm: UserVm, option: DeviceOption, onAttached: (device: LocalDevice) => void) {
+  /**
+   * `onAttached` gets a device in this thread, also each time that it is attached again. `onClient`
+   * gets each client of the device.
+   */
+  constructor(
+    vm: UserVm,
+    option: DeviceOption,
+    onAttached: (device: LocalDevice) => void,
+    onClient: (client: IoClient) => void = () => undefined,
+  ) {
+    this.#onClient = onClient;
     this.#vm = vm;
     this.#option = option;
     this.#onAttached = onAttached;
@@ -61,6 +72,7 @@ export class WatchedDevice implements ReloadObserver {
       throw error;
     }
     if (this.#device.isLocal) this.#onAttached(this.#local);
+    this.#onClient(this.#device.client);
     const stopListening = vm.onEvent((event) => this.#onEvent(event));
     void vm.ended.then(() => {
       this.#isOver = true;
@@ -92,8 +104,9 @@ export class WatchedDevice implements ReloadObserver {
 
   #changed(sinceMs: number): void {
     this.#sinceMs = sinceMs;
-    if (this.#isAttaching) this.#isOutdated = true;
-    else if (this.#device?.isAttached === true) this.#device.reload();
+    this.#changes++;
+    if (this.#isAttaching) return;
+    if (this.#device?.isAttached === true) this.#device.reload();
     else void this.#attachAgain();
   }
 
@@ -111,12 +124,13 @@ export class WatchedDevice implements ReloadObserver {
 
   async #attachAgain(): Promise<void> {
     this.#isAttaching = true;
-    this.#isOutdated = false;
+    const changes = this.#changes;
     let outcome: ReloadOutcome;
     try {
       // Frees its range, and closes it.
       this.#device?.detach();
       this.#device = await attachDevice(this.#vm, this.#option, this);
+      this.#onClient(this.#device.client);
       await this.#device.ready;
       if (this.#device.isLocal) this.#onAttached(this.#local);
       outcome = { kind: 'reloaded', isStateCarried: false, note: 'it had been removed' };
@@ -125,7 +139,7 @@ export class WatchedDevice implements ReloadObserver {
     }
     this.#isAttaching = false;
     if (this.#isOver) return;
-    if (this.#isOutdated) this.#changed(this.#sinceMs ?? this.#vm.clock.now());
+    if (changes !== this.#changes) this.#changed(this.#sinceMs ?? this.#vm.clock.now());
     else this.onOutcome(outcome);
   }
 }
