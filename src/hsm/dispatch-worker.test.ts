@@ -45,6 +45,41 @@ describe('the worker', { timeout: 120_000 }, () => {
     assert.deepEqual(order, ['second', 'first']);
   });
 
+  test('passes at once when it is asked to, but not within a pass nor while it is paused', async () => {
+    const module = new HypervisorServiceModule({ upcall: new Upcall(), turn });
+    const { worker } = module;
+    const vm = new OneVm();
+    const seen: number[] = [];
+    const nested: number[] = [];
+    vm.requests.clients.addDefault({
+      name: 'a client',
+      notify: ({ vcpu }) => {
+        seen.push(vcpu);
+        if (vcpu !== 3) return;
+        vm.fill(0);
+        const before = seen.length;
+        worker.passNow();
+        nested.push(seen.length - before);
+      },
+    });
+    module.addVm(vm.requests);
+    vm.fill(3);
+    worker.passNow();
+    assert.deepEqual([seen[0], nested], [3, [0]]);
+    vm.fill(1);
+    worker.passNow();
+    assert.ok(seen.includes(1));
+    worker.pause();
+    vm.fill(2);
+    worker.passNow();
+    assert.ok(!seen.includes(2));
+    worker.start();
+    worker.resume();
+    await until(() => seen.length === 4);
+    assert.deepEqual([...seen].sort(), [0, 1, 2, 3]);
+    await worker.stop();
+  });
+
   test('takes upcalls that coalesce: many raised while it is awake are one pass', async () => {
     const { module, upcall, vm, client } = started();
     await someTurns();

@@ -12,6 +12,7 @@ import { foregroundTiming } from '../../sync/host-timing.js';
 import { JUDGE_MS } from '../../sync/timer-lateness.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+import type { ReloadObserver } from '../reload/reload-observer.js';
 import { LineOwners } from '../line-owners.js';
 import { ThreadClient } from './in-own-thread.js';
 
@@ -20,13 +21,15 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /** A thread that does only what the test says. */
 class FakeThread {
   readonly #options: ThreadOptions;
+  readonly data: DeviceThreadData;
   /** Its side of the mailbox. */
   readonly mailbox: DeviceMailbox;
   terminations = 0;
 
   constructor(options: ThreadOptions) {
     this.#options = options;
-    this.mailbox = new DeviceMailbox((options.data as DeviceThreadData).mailbox);
+    this.data = options.data as DeviceThreadData;
+    this.mailbox = new DeviceMailbox(this.data.mailbox);
   }
 
   terminate(): Promise<void> {
@@ -63,14 +66,19 @@ let timing: FakeTiming;
 beforeEach(() => (timing = replaceTiming(foregroundTiming)));
 afterEach(() => mock.restoreAll());
 
-function machine(): Machine {
+function machine(reloads?: ReloadObserver): Machine {
   const shared = new VmSharedState();
   const errors: unknown[][] = [];
   const deaths: unknown[][] = [];
   const ends: ThreadClient[] = [];
   const reports: string[] = [];
   const client: ThreadClient = new ThreadClient({
-    placement: { kind: 'own-thread', module: 'file:///devices/disk.js', options: undefined },
+    placement: {
+      kind: 'own-thread',
+      module: 'file:///devices/disk.js',
+      options: undefined,
+      ...(reloads && { reloads }),
+    },
     range: ports(0x500, 4),
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
     lines: shared.lines,
@@ -84,13 +92,13 @@ function machine(): Machine {
   return { client, shared, finisher, errors, deaths, ends, reports, thread: undefined };
 }
 
-function started(): Machine & { readonly thread: FakeThread } {
-  const one = machine();
+function started(reloads?: ReloadObserver): Machine & { readonly thread: FakeThread; readonly data: DeviceThreadData } {
+  const one = machine(reloads);
   let thread: FakeThread | undefined;
   mock.method(host, 'startThread', (_: unknown, options: ThreadOptions) => (thread = new FakeThread(options)));
   one.client.connect(one.finisher);
   assert.ok(thread);
-  return { ...one, thread };
+  return { ...one, thread, data: thread.data };
 }
 
 describe('a removed device in a thread of its own', () => {
@@ -227,7 +235,9 @@ describe('a device in a thread of its own', () => {
     assert.deepEqual([client.name, client.isReady, client.registers], ['disk.js', false, undefined]);
     thread.post({ kind: 'loaded' });
     assert.deepEqual([client.name, client.isReady], ['disk.js', false]);
+    const lines = mock.method(LineOwners.prototype, 'add');
     thread.post(ready);
+    assert.equal(lines.mock.callCount(), 0);
     assert.deepEqual([client.name, client.isReady, client.registers], ['a disk', true, ready.registers]);
     await client.ready;
   });
@@ -248,6 +258,29 @@ describe('a device in a thread of its own', () => {
     thread.mailbox.takeControl();
     assert.equal(await client.peek(), undefined);
     assert.equal(thread.mailbox.takeControl(), 0);
+  });
+
+  test('is loaded anew by its thread, whose files, outcome and registers are reported', async () => {
+    assert.equal(started().data.isReloadable, false);
+    const calls: unknown[][] = [];
+    const { client, thread, data } = started({
+      onFiles: (...files) => calls.push(files),
+      onOutcome: (outcome) => calls.push([outcome]),
+    });
+    assert.equal(data.isReloadable, true);
+    thread.post(ready);
+    client.reload();
+    assert.equal(thread.mailbox.takeControl(), MailboxControl.RELOAD);
+    thread.post({ kind: 'files', files: ['disk.js'], isComplete: true });
+    assert.deepEqual([calls, client.registers], [[[['disk.js'], true]], ready.registers]);
+    const values = client.peek();
+    const outcome = { kind: 'reloaded', isStateCarried: true } as const;
+    thread.post({ kind: 'reload', outcome });
+    assert.deepEqual([calls.slice(1), client.registers, timing.running], [[[outcome]], undefined, 0]);
+    thread.post({ kind: 'registers', values: [1] });
+    assert.deepEqual(await values, [1]);
+    thread.post({ kind: 'report', message: 'needs a reset' });
+    assert.equal(calls.length, 2);
   });
 
   test('gets its registers also while it closes', async () => {

@@ -238,6 +238,12 @@ describe('a function and its card in another thread', () => {
     assert.deepEqual(rung, [5]);
   });
 
+  test('a reload is for its thread', () => {
+    const { card, mailbox } = placed();
+    card.reload();
+    assert.equal(mailbox.takeControl(), MailboxControl.RELOAD);
+  });
+
   test('a reset and the removal end what the card may do', async () => {
     const { card, fn, link, mailbox, exit, lost } = placed();
     card.bind(fn);
