@@ -10,7 +10,7 @@ const TOO_SLOW = new RegExp(
     '^(?:cli|exploration|dashboard|fuzzing|acrn-hsm|hypervisor/v86)/',
     'soak|e2e|held-thread|hypervisor-suite|architecture|words\\.test|-conformance|node-eval|hostile-writer',
     '^conformance/(?:control-(?:model|process|thread)|hsm-script-main)',
-    '^fault-injection/fault-injection|^hypervisor/(?:threaded-vm|boot/)',
+    '^fault-injection/fault-injection|^hypervisor/(?:threaded-vm|boot/)|^vfio-user/qemu',
   ].join('|'),
 );
 /** Recorded and random scripts, which reach all of the dispatching code whatever they import. */
