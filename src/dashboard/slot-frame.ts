@@ -23,7 +23,9 @@ export const FrameOffset = {
   vcpus: 1,
   /** u8: slots in this frame. */
   slots: 2,
-  /** u32: incremented for each frame sampled. A gap is a frame that was dropped. */
+  /**
+   * u32: incremented for each frame sampled. A gap: frames in between were not sent to this page.
+   */
   sequence: 4,
   /** f64: the server's clock, in ms. */
   timeMs: 8,

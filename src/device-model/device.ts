@@ -56,7 +56,8 @@ export interface Device {
   peek?(offset: number, size: AccessSize, name?: string): number | undefined;
   /**
    * Restores the power-on state, with the interrupt line low. Called when the VM is reset, and
-   * before `close` when the device is detached. Default: nothing to restore.
+   * before `close` when the device is removed. One in a thread of its own that is removed because
+   * it was late is closed without it. Default: nothing to restore.
    */
   reset?(): void;
   /**

@@ -235,7 +235,7 @@ async function serve(device: Device | LinkedCard): Promise<void> {
    */
   const takeControl = (): boolean => {
     const control = mailbox.takeControl();
-    // A card that is removed is reset first: both bits may come together.
+    // A device or card that is removed is reset first: both bits may come together.
     if ((control & MailboxControl.RESET) !== 0) attempt('reset', () => device.reset?.());
     if ((control & MailboxControl.CLOSE) !== 0) return false;
     // Between two accesses: the registers are consistent, and a busy guest cannot delay this.

@@ -12,8 +12,8 @@ import type { RingMemory } from './ring-memory.js';
 import type { VirtqueueBuffer } from './virtqueue.js';
 
 /**
- * Maximum number of segments, with those of an indirect table: the largest queue that we offer. A
- * driver must not make a chain longer than its queue.
+ * Maximum number of segments, with those of an indirect table: the largest queue that a
+ * VirtioDevice may have. A driver must not make a chain longer than its queue.
  */
 export const MAX_SEGMENTS = 1024;
 

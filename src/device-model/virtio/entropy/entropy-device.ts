@@ -1,7 +1,7 @@
 /**
  * EntropyDevice: the virtio entropy device. It fills the driver's buffers with random bytes.
  *
- * Threads: the card's.
+ * Called by: the transport. Threads: the card's.
  *
  * The guest may ask without end. So each buffer gets a bounded number of bytes, of which the
  * specification demands at least one, and each period has a budget. What exceeds it waits for the
