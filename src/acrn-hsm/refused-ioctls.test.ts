@@ -164,6 +164,18 @@ describe('a refused ioctl is explained', { timeout: 60_000 }, () => {
         await set({ len: 8192, vma_base: 0x10_0000_0000n }),
         /EFAULT: the 8192 bytes at 0x1000000000 are not all mapped/,
       );
+      const mapped = memory.allocate(PAGE_BYTES);
+      const share = memory.share.bind(memory);
+      memory.share = () => false;
+      assert.match(
+        await set({ len: PAGE_BYTES, vma_base: mapped }),
+        /EFAULT: the 4096 bytes at 0x[0-9a-f]+ are mapped but cannot be shared: .* at a limit/,
+      );
+      assert.match(
+        await set({ len: PAGE_BYTES, vma_base: memory.allocate(2 * PAGE_BYTES) + 8n }),
+        /EFAULT: 0x[0-9a-f]+8 is not the address of a page\. Use the address/,
+      );
+      memory.share = share;
       const outside = memoryMap(memory, { source: memory.allocate(2 * MIB), length: 2 * MIB });
       assert.match(
         await refused(Ioctl.SET_MEMSEG, outside.address),

@@ -142,7 +142,10 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
       if (stateOf(call).endsWith('RUNNING')) return [stateOf(call), 'Call PAUSE_VM and RESET_VM first'];
       const names = ['cr0', 'cr4', 'ia32_efer', 'rflags', 'rip', 'cs_base', 'cs_limit', 'cs_ar', 'ldt_sel', 'tr_sel'];
       const values = names.map((name) => `${name} ${hex(regs.big(`vcpu_regs.${name}`))}`);
-      return [`a vCPU cannot start so: ${values.join(', ')}`, 'See section 26.3 of volume 3 of Intel’s manual'];
+      return [
+        `a vCPU cannot start so: ${values.join(', ')}`,
+        'See “Checking and Loading Guest State” in volume 3 of Intel’s manual',
+      ];
     },
   ],
   [Ioctl.CREATE_IOREQ_CLIENT, () => ['the VM has an I/O client', 'Call DESTROY_IOREQ_CLIENT first']],
@@ -164,15 +167,12 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
   [Ioctl.INJECT_MSI, (_, msi) => [`bits 31…20 of the address ${hex(msi.big('msi_addr'))} are not 0xFEE`]],
   [
     Ioctl.SET_MEMSEG,
-    ({ result }, map) => {
+    ({ result, caller }, map) => {
       if (map.number('type') > 1) return [`type ${map.number('type')} is neither RAM (0) nor MMIO (1)`];
       if (map.number('type') === 1) return NO_HARDWARE;
       if (map.big('len') < PAGE_BYTES) return [`len ${map.big('len')} is less than a page`];
       if (result === Errno.ENOMEM) return [`the VM has ${MAX_RAM_SEGMENTS} RAM segments`];
-      return [
-        `the ${map.big('len')} bytes at ${hex(map.big('vma_base'))} are not all mapped, or the address is not that of a page`,
-        'Map them first, and use the address that mmap returned',
-      ];
+      return unshared(caller, map.big('vma_base'), map.big('len'));
     },
   ],
   [
@@ -199,7 +199,7 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
   [ExtensionIoctl.SETUP_VM_EVENT_RING, ring],
 ]);
 
-/** What an errno means for every ioctl. */
+/** What an errno means where `REASONS` has no explanation. */
 function byErrno(call: IoctlCall): Reason {
   switch (call.result) {
     case Errno.EPERM:
@@ -231,6 +231,16 @@ function badAddress({ argument }: IoctlCall, bytes: number): Reason {
 function needs(state: keyof typeof VmState): (call: IoctlCall) => Reason {
   const before = state === 'PAUSED' ? 'Call PAUSE_VM first' : 'Call PAUSE_VM and RESET_VM before a second start';
   return (call) => [`${stateOf(call)}, and this needs ${state}`, before];
+}
+
+/** Why the caller's memory cannot be a RAM segment. */
+function unshared(caller: AddressSpace, address: bigint, bytes: bigint): Reason {
+  const what = `the ${bytes} bytes at ${hex(address)}`;
+  if (!caller.isMapped(address, bytes - (bytes % BigInt(PAGE_BYTES))))
+    return [`${what} are not all mapped`, 'Map them first, and use the address that mmap returned'];
+  return address % BigInt(PAGE_BYTES) === 0n
+    ? [`${what} are mapped but cannot be shared: the address space is at a limit of its own`]
+    : [`${hex(address)} is not the address of a page`, 'Use the address that mmap returned'];
 }
 
 function ring({ argument, result }: IoctlCall): Reason {

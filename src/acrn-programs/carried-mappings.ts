@@ -4,8 +4,8 @@
  * (host/node/linux/injected-calls.ts).
  *
  * Called by: program-ioctls.ts and interruptible-ioctls.ts.
- * Callers must: have made sure that no signal interrupts the call. One that begins anew would leave
- * descriptors behind in the process.
+ * Callers must: have made sure that no signal interrupts the call. A call that is interrupted and
+ * made again would leave descriptors behind in the process.
  */
 
 import { copyDescriptor } from '../host/node/linux/descriptors.js';
@@ -42,7 +42,7 @@ export interface CarriedCall {
 }
 
 /** For messages: a thread that a debugger traces cannot be traced from here. */
-export const DEBUGGER_HINT = 'a debugger of it needs --shim';
+export const DEBUGGER_HINT = 'to run it under a debugger, use --shim';
 
 /**
  * Returns true if the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
@@ -68,7 +68,7 @@ export function carryMappings(
       };
       if (tracksWrites && mappings.some(({ written }) => written !== undefined)) {
         const error = track(call, memory, process);
-        if (error !== undefined) failed(`its stores cannot be noticed: ${error}. Use --no-translate`);
+        if (error !== undefined) failed(unnoticed(error));
       }
       mappings.forEach((mapping, i) => {
         const { address, bytes, offset } = mapping;
@@ -77,7 +77,14 @@ export function carryMappings(
         call(SystemCall.close, fd);
         if (at !== BigInt.asIntN(64, address))
           failed(`${bytes} bytes cannot be mapped at 0x${address.toString(16)}: errno ${-at}`);
-        else memory.mapped(process, mapping);
+        else {
+          try {
+            memory.mapped(process, mapping);
+          } catch (error) {
+            // Another thread of the process may have removed the mapping again.
+            failed(unnoticed(errorText(error).message));
+          }
+        }
       });
       return result;
     });
@@ -91,7 +98,11 @@ export function carryMappings(
   }
 }
 
-/** From now on stores of the process are noticed. Returns why not, or undefined. */
+function unnoticed(error: string): string {
+  return `its stores cannot be noticed: ${error}. Use --no-translate`;
+}
+
+/** From now on, stores of the process are noticed. Returns an error text, or undefined. */
 function track(call: (...call: Call) => bigint, memory: ForeignMemory, process: number): string | undefined {
   if (memory.isTracking(process)) return undefined;
   const fd = Number(call(SystemCall.userfaultfd, USERFAULTFD_FLAGS));

@@ -15,6 +15,9 @@ import { Errno } from '../io-request/errno.js';
 /** Eventfds of one open file of /dev/acrn_hsm. */
 export const MAX_EVENTS = 1024;
 
+/** By event: how many open files use it. Files that know the same eventfd share its event. */
+const users = new WeakMap<LinuxEvent, number>();
+
 export class ForeignEvents implements EventTable {
   readonly #copy: (fd: number) => number;
   readonly #events: LinuxEvents;
@@ -43,12 +46,17 @@ export class ForeignEvents implements EventTable {
       return Errno.ENOMEM;
     }
     this.#taken.add(event);
+    users.set(event, (users.get(event) ?? 0) + 1);
     return event;
   }
 
-  /** The file was closed: gives back every copy. */
+  /** The file was closed: closes the copies that no other file uses. */
   close(): void {
-    for (const event of this.#taken) event.close();
+    for (const event of this.#taken) {
+      const left = (users.get(event) ?? 1) - 1;
+      users.set(event, left);
+      if (left === 0) event.close();
+    }
     this.#taken.clear();
   }
 }

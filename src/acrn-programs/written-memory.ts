@@ -4,16 +4,20 @@
  * (hypervisor/dirty-pages.ts).
  *
  * Called by: foreign-memory.ts, before whatever makes the guest run on: a call of the process, an
- * eventfd that it signals. Also at intervals, for a guest that polls memory.
+ * eventfd that it signals. A timer also scans at intervals, for a guest that polls memory.
  *
- * The first store to a page since the last scan is a page fault. So there is something to scan for
- * only if the process had one, and asking for that is cheaper than a scan.
+ * The first store to a page since the last scan is a page fault. So a scan finds something only if
+ * the process has had a page fault since, and reading their number is cheaper than a scan.
  */
 
+import { closeDescriptor } from '../host/node/linux/descriptors.js';
 import { MinorFaults } from '../host/node/linux/process-facts.js';
 import { WrittenPages } from '../host/node/linux/written-pages.js';
 
-/** A guest that polls memory sees new code at the latest after this time. */
+/**
+ * A guest that polls memory sees new code at the latest after this time, unless the Service VM's
+ * thread is busy.
+ */
 const SCAN_MS = 5;
 
 type Written = (offset: number, length: number) => void;
@@ -32,14 +36,27 @@ export class WrittenMemory {
   /** The process's faults at the last scan. NaN: a scan is due whatever the number is. */
   #lastFaults = NaN;
 
-  /** `userfault`: as in WrittenPages. Throws if the system lacks what is needed. */
+  /**
+   * `userfault`: as in WrittenPages, and closed if this throws. Throws if the system lacks what is
+   * needed, or the process has ended.
+   */
   constructor(pid: number, userfault: number) {
-    this.#pages = new WrittenPages(pid, userfault);
-    this.#faults = new MinorFaults(pid);
+    try {
+      this.#faults = new MinorFaults(pid);
+    } catch (error) {
+      closeDescriptor(userfault);
+      throw error;
+    }
+    try {
+      this.#pages = new WrittenPages(pid, userfault);
+    } catch (error) {
+      this.#faults.close();
+      throw error;
+    }
     this.#timer = setInterval(() => this.collect(), SCAN_MS).unref();
   }
 
-  /** Throws with errno. */
+  /** Throws if the system refuses to watch the range. */
   add(address: bigint, bytes: number, written: Written): void {
     this.#pages.add(address, bytes);
     this.#ranges.push({ address, bytes, written });

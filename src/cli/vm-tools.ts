@@ -1,6 +1,6 @@
 /**
- * VmTools: what the operator has of a VM that a program created by /dev/acrn_hsm, or of that of a
- * card that is served: its events as lines, a trace, a live page, and the tables at its end.
+ * VmTools: the operator's tools for a VM that a program created by /dev/acrn_hsm, or for the VM of
+ * a card that is served: its events as lines, a trace, a live page, and the tables at its end.
  *
  * Called by: hsm-session.ts and serve-session.ts, for each VM.
  */
@@ -42,7 +42,7 @@ export class VmTools {
   readonly vm: UserVm;
   /** Resolves when a browser has opened the live page, at once without `--page-wait`. */
   readonly pageOpened: Promise<void>;
-  /** Resolves when the VM has ended, and the files of its trace are written. */
+  /** Resolves when the VM has ended, its trace is written, its page closed, its tables printed. */
   readonly ended: Promise<void>;
   readonly #options: VmToolsOptions;
   readonly #log: EventLog;
@@ -70,7 +70,12 @@ export class VmTools {
     if (page === undefined) return;
     // A port that was asked for is that of the first page, as long as that is open.
     const own = VmTools.#openPages++ === 0 ? page : { ...page, port: 0 };
-    this.#page = await openPage(own, this.vm, hypervisor, undefined, reporter);
+    try {
+      this.#page = await openPage(own, this.vm, hypervisor, undefined, reporter);
+    } catch (error) {
+      VmTools.#openPages--;
+      throw error;
+    }
   }
 
   async #waitForPage(): Promise<void> {

@@ -82,6 +82,13 @@ test('descriptions and names are those of the index', async () => {
   assert.equal(await source.show('hell'), undefined);
 });
 
+test('a signed package list that cannot be unpacked is refused', async () => {
+  const index = Buffer.from('no gzip');
+  archive.files.set(INDEX_PATH, index);
+  await archive.sign(archive.fields(index).join('\n'));
+  await refused('DOWNLOAD_FAILED', /Packages\.gz that cannot be unpacked: incorrect header/);
+});
+
 test('a release file that another key has signed is refused, and nothing else is fetched', async () => {
   await refused('SIGNATURE_INVALID', /InRelease is not signed by Debian: Could not find signing key/, {
     keys: [other.key],

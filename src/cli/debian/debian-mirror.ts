@@ -2,14 +2,15 @@
  * DebianMirror: Debian's packages from a mirror, by HTTPS and without Debian's tools. A chain of
  * hashes leads from the signature to each package: InRelease, Packages.gz, the package.
  *
- * Called by: fetchDebian.
+ * Called by: openSource, which creates it; fetchDebian and rootImage, as PackageSource.
  */
 
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
+import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { downloadText, downloadTo } from './http-download.js';
+import { downloadBytes, downloadTo } from './http-download.js';
 import { readFields, type PackageFields } from './package-fields.js';
 import type { PackageSource, Progress } from './package-source.js';
 import { withDependencies } from './root-packages.js';
@@ -29,13 +30,13 @@ export interface MirrorOptions {
 /** The last release with kernels for i386. */
 const CODENAME = 'bookworm';
 const INDEX = 'main/binary-i386/Packages.gz';
-/** Limits, each some times what Debian 12 has: 151 kB, 12 MB, 49 MB, and 70 MB for a kernel. */
+/** Limits, each several times what Debian 12 has: 151 kB, 12 MB, 49 MB, and 70 MB for a kernel. */
 const MAX_RELEASE_BYTES = 4 * 2 ** 20;
 const MAX_INDEX_BYTES = 64 * 2 ** 20;
 const MAX_UNPACKED_INDEX_BYTES = 256 * 2 ** 20;
 const MAX_PACKAGE_BYTES = 512 * 2 ** 20;
 const MIB = 2 ** 20;
-/** A path without "..", and nothing that a URL gives a meaning. */
+/** A path without "..", and without characters that end the path of a URL. */
 const POOL_PATH = /^pool\/(?:(?!\.\.)[\w.+~-]+\/)+[\w.+~%-]+\.deb$/;
 
 export class DebianMirror implements PackageSource {
@@ -55,18 +56,22 @@ export class DebianMirror implements PackageSource {
     const step = `Reading the signed package list of ${this.#options.url} (i386)`;
     progress(step);
     const url = this.#urlOf(`${release}/InRelease`);
-    const text = await downloadText({ url, maxBytes: MAX_RELEASE_BYTES, signal });
+    const text = await downloadBytes({ url, maxBytes: MAX_RELEASE_BYTES, signal });
     const { files } = await readSignedRelease(text.toString(), { url, keys, codename: CODENAME });
     const expected = files.get(INDEX);
     if (expected === undefined) throw failed(`${url} has no ${INDEX}`, this.remedy);
-    const packed = await downloadText({
+    const packed = await downloadBytes({
       url: this.#urlOf(`${release}/${INDEX}`),
       expected,
       maxBytes: MAX_INDEX_BYTES,
       signal,
       onBytes: (bytes) => progress(step, share(bytes, expected)),
     });
-    const unpacked = await promisify(gunzip)(packed, { maxOutputLength: MAX_UNPACKED_INDEX_BYTES });
+    const unpacked = await promisify(gunzip)(packed, { maxOutputLength: MAX_UNPACKED_INDEX_BYTES }).catch(
+      (error: unknown) => {
+        throw failed(`${url} has an ${INDEX} that cannot be unpacked: ${errorText(error).message}`, this.remedy);
+      },
+    );
     this.#index = unpacked.toString();
     for (const { index, 1: name } of this.#index.matchAll(/^Package: (\S+)$/gm))
       // A mirror lists a package once; of several versions the first one counts.

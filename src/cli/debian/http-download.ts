@@ -14,7 +14,7 @@ export interface Download {
   readonly url: string;
   /** Undefined for what has a signature of its own. */
   readonly expected?: IndexedFile;
-  /** Limit without `expected`, and of what an index may say. */
+  /** Limit of the bytes. A larger size in `expected` is refused. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal | undefined;
   /** Called with the number of bytes so far. */
@@ -23,13 +23,17 @@ export interface Download {
 
 const AGAIN = 'Try again later: the mirror may be changing. If it remains, give another one with --mirror';
 
-export async function downloadText(download: Download): Promise<Buffer> {
+/** Rejects as `downloadTo` does. */
+export async function downloadBytes(download: Download): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   await receive(download, (part) => void parts.push(part));
   return Buffer.concat(parts);
 }
 
-/** A file that is refused stays behind: the caller removes the folder. */
+/**
+ * Rejects with DOWNLOAD_FAILED, or with the signal's reason after an abort. The file then stays
+ * behind: the caller removes the folder.
+ */
 export async function downloadTo(file: string, download: Download): Promise<void> {
   const handle = await open(file, 'wx');
   try {
@@ -39,7 +43,7 @@ export async function downloadTo(file: string, download: Download): Promise<void
   }
 }
 
-/** Throws DOWNLOAD_FAILED, or the signal's reason after an abort. */
+/** Calls `take` with each part. Rejects as `downloadTo` does. */
 async function receive(
   { url, expected, maxBytes, signal, onBytes }: Download,
   take: (part: Uint8Array) => Promise<void> | void,
@@ -76,7 +80,7 @@ async function receive(
 async function request(url: string, signal: AbortSignal | undefined): Promise<ReadableStream<Uint8Array>> {
   let response: Response;
   try {
-    // What a server packs for the way would be of another size.
+    // With a content encoding, the number of bytes would differ from that of the file.
     response = await fetch(url, { headers: { 'accept-encoding': 'identity' }, signal: signal ?? null });
   } catch (error) {
     throw unreachable(url, error, signal);
