@@ -1,7 +1,10 @@
 /**
- * AddressSpace: the memory of the process that calls the ioctls. An ioctl's argument is a 64-bit
- * address in it, and an unmapped one is −EFAULT. A program that embeds /dev/acrn_hsm implements the
- * interface, or uses MappedMemory, which is made of byte arrays.
+ * AddressSpace: the memory of the process that calls the ioctls. The argument of most ioctls is a
+ * 64-bit address in it, and an unmapped one gives −EFAULT. A program that embeds /dev/acrn_hsm
+ * implements the interface, or uses MappedMemory, which is made of byte arrays.
+ *
+ * Called by: the ioctls of this folder; acrn-programs/, for programs of other processes
+ * (ForeignMemory implements it).
  *
  * Ordering: the bytes are a process's memory, read and written by its calls in the thread that
  * makes them. What another thread shares of it has an order of its own: a page of slots by each
@@ -14,7 +17,8 @@ export const MAX_MAPPINGS = 4096;
 
 export interface AddressSpace {
   /**
-   * Copies from the caller. Returns false if an address is not mapped: `target` then has anything.
+   * Copies from the caller. Returns false if an address is not mapped: `target` may be partly
+   * overwritten then.
    */
   read(address: bigint, target: Uint8Array): boolean;
   /** Whether all bytes are mapped. */
@@ -34,7 +38,7 @@ export interface AddressSpace {
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
   /**
    * Calls `written` for the stores that the caller has made without this address space, if it can
-   * find them. Called before an eventfd of the caller interrupts the guest.
+   * find them. Called before an eventfd of the caller injects an interrupt (IRQFD).
    */
   collectWritten?(): void;
 }
@@ -71,8 +75,8 @@ export class MappedMemory implements AddressSpace {
   }
 
   /**
-   * New zeroed bytes at an address of its choice, page-aligned, with an unmapped page behind them.
-   * Throws as `map` does.
+   * Maps new zeroed bytes behind all earlier allocations, page-aligned and with an unmapped page
+   * behind them. Returns their address. Throws as `map` does.
    */
   allocate(length: number): bigint {
     const start = this.#free;

@@ -4,6 +4,8 @@
  * hardware, so `noHardware` refuses each with −1. The caller sees that as −EPERM, as from an ACRN
  * without the device. A program with a hypervisor on real hardware passes its own function
  * (HsmDeviceOptions.hardware).
+ *
+ * Called by: HsmFile, MemorySegments and platform-ioctls.ts.
  */
 
 import { Errno } from '../io-request/errno.js';

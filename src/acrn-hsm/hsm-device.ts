@@ -4,8 +4,8 @@
  * its operator has the same tools: `file.vm` is a UserVm with trace, statistics, faults and
  * breakpoints.
  *
- * Called by: acrn-programs/acrn-server.ts, conformance/, and programs that drive a VM by ioctls
- * (examples/acrn-hsm.js).
+ * Called by: acrn-programs/acrn-server.ts, conformance/, fuzzing/, and programs that drive a VM by
+ * ioctls (examples/acrn-hsm.js).
  *
  * The options say what all its VMs have that the ioctl CREATE_VM cannot ask for.
  */
@@ -78,8 +78,8 @@ export interface HsmDeviceOptions {
    */
   readonly onRefused?: (error: UpcallError, caller: AddressSpace) => void;
   /**
-   * Called when an ioctl is refused, but for one that `onRefused` was called for. A program may
-   * cause any number of calls.
+   * Called for each refused ioctl for which `onRefused` was not called. A program may cause any
+   * number of calls.
    */
   readonly onRefusedIoctl?: (refusal: RefusedIoctl, caller: AddressSpace) => void;
   /**
@@ -96,7 +96,10 @@ export interface HsmDeviceOptions {
 export interface MappableMemory {
   /** As VmConfig.allocatePage. Throws if there is no more. */
   allocatePage(name: string): SharedArrayBuffer;
-  /** Makes a part of `buffer` mappable. No thread accesses it meanwhile. Throws if it cannot. */
+  /**
+   * Makes a part of `buffer` mappable. Throws if it cannot. No thread may access the part during
+   * the call.
+   */
   add(name: string, buffer: SharedArrayBuffer, start: number, length: number): void;
   /** The VM of `buffer` has ended: there will be no new mapping. */
   release(buffer: SharedArrayBuffer): void;
@@ -165,9 +168,9 @@ export class HsmDevice {
   }
 
   /**
-   * CREATE_VM: fills in `vmid` and `vcpu_num` of the caller's structure. Undefined if it names a
-   * CPU that a VM cannot have, the hypervisor refuses, or the caller's page for requests cannot be
-   * used.
+   * CREATE_VM: fills in `vmid` and `vcpu_num` of `creation`, a copy of the caller's structure.
+   * Resolves with undefined if the structure names a CPU that a VM cannot have, the hypervisor
+   * refuses, or the caller's page for requests cannot be used.
    */
   async #createVm(
     creation: StructView<typeof VM_CREATION>,
@@ -245,8 +248,8 @@ export class HsmDevice {
 
 /**
  * The VM's name. Linux calls the 16 bytes of the field `uuid`. ACRN's hypervisor and its device
- * model use them for the VM's name, which ends at the first 0. Bytes that are no text are shown as
- * a UUID. Undefined if it is empty.
+ * model use them for the VM's name, which ends at the first 0. If these are not all printable
+ * ASCII, the name is the field as a UUID. Undefined if the first byte is 0.
  */
 function nameOf(creation: StructView<typeof VM_CREATION>): string | undefined {
   const bytes = Array.from({ length: VM_CREATION.fields.uuid.count }, (_, i) => creation.number('uuid', i));

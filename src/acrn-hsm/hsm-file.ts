@@ -2,8 +2,8 @@
  * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same
  * checks in the same order, the same results or −errno. A hypercall's own −1 arrives as −1 (EPERM).
  *
- * Called by: the program that opened it with HsmDevice.open, or for a program in another process
- * acrn-programs/foreign-ioctl.ts.
+ * Called by: the program that opened it with HsmDevice.open. For a program in another process, that
+ * is acrn-programs/.
  * Threads: the Service VM's.
  *
  * Calls that wait return a promise: CREATE_VM, ATTACH_IOREQ_CLIENT, CLEAR_VM_IOREQ, and those that
@@ -53,7 +53,7 @@ export interface HsmFileParts {
   readonly hasExtensions: boolean;
   /** Resolves with undefined if CREATE_VM is refused. */
   readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
-  /** The file is closed, and its VM has ended. */
+  /** Called when the file is closed and its VM has ended. */
   readonly closed: () => void;
   /** See HsmDeviceOptions.onRefusedIoctl. */
   readonly onRefusedIoctl?: ((refusal: RefusedIoctl) => void) | undefined;

@@ -28,8 +28,8 @@ export interface CreateVmOptions {
   /** The page of request slots: a page-aligned address of 4096 bytes. */
   readonly ioreqBuf: bigint;
   /**
-   * A bit for each CPU of the machine on which a vCPU may run: their number is that of vCPUs.
-   * Default: 0, which leaves the number to the device (HsmDeviceOptions.vcpuCount).
+   * One bit for each CPU of the machine on which a vCPU may run. The VM has as many vCPUs as bits
+   * are set. Default: 0, which leaves their number to the device (HsmDeviceOptions.vcpuCount).
    */
   readonly cpuAffinity?: bigint;
   /** GUEST_FLAG bits. Default: 0. */
@@ -75,7 +75,8 @@ export function memoryMap(memory: MappedMemory, options: MemoryMapOptions): Ioct
 
 /**
  * SET_VCPU_REGS: fields of `struct acrn_regs` by their names in the header, e.g. `rip`, `cs_base`,
- * `gprs.rsi`, `gdt.limit`. Fields that are not named are 0. Throws RangeError for another name.
+ * `gprs.rsi`, `gdt.limit`. Fields that are not named are 0. Throws RangeError for a name that the
+ * header does not have, and as IoctlArgument does.
  */
 export function vcpuRegs(
   memory: MappedMemory,
@@ -90,7 +91,7 @@ export function vcpuRegs(
 /**
  * The registers of a vCPU in real mode at `cs_base` + `rip`, for `vcpuRegs`. CR0 is ET and NE. CS
  * is a present code segment with all bits of its type set, as ACRN's device model sets it (after a
- * processor's reset it is a data one).
+ * processor's reset it is a data segment).
  */
 export const REAL_MODE = { cr0: 0x30, cs_ar: 0x9f, cs_limit: 0xffff } as const;
 

@@ -2,7 +2,8 @@
  * IoctlVm: the VM of one open file of /dev/acrn_hsm. It is a UserVm with what the file's ioctls set
  * up around it: memory segments, ioeventfds, irqfds, rings, and the client of ACRN userspace.
  *
- * Called by: HsmFile and event-ioctls.ts, for each ioctl. HsmDevice creates it for CREATE_VM.
+ * Called by: HsmFile and event-ioctls.ts, for each ioctl; refused-ioctls.ts, which reads its state.
+ * HsmDevice creates it for CREATE_VM. Methods for an ioctl return its result: 0 or −errno.
  */
 
 import type { InterruptLine } from '../device-model/device.js';
@@ -88,7 +89,7 @@ export class IoctlVm {
     return this.userVm.acrnEvents;
   }
 
-  /** The client of CREATE_IOREQ_CLIENT. Undefined before that ioctl, or if the HSM removed it. */
+  /** The client of CREATE_IOREQ_CLIENT. Undefined before that ioctl and after its removal. */
   get userspace(): UserspaceClient | undefined {
     const client = this.#userspace;
     return client !== undefined && this.userVm.inspection.isDefault(client) ? client : undefined;

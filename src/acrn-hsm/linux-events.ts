@@ -1,7 +1,7 @@
 /**
- * LinuxEvents: event objects over real Linux eventfds, the descriptors that another process or a
- * virtio back end hands over. Where the host has no eventfds, LocalEvent (hsm/event-object.ts)
- * takes their place.
+ * LinuxEvents: event objects over real Linux eventfds: descriptors of this process, often copies of
+ * those of another process or a virtio back end. Where the host has no eventfds, programs can use
+ * LocalEvent (hsm/event-object.ts).
  *
  * Called by: acrn-programs/open-files.ts, and programs that pass a LinuxEvents to HsmDevice.open as
  * the caller's EventTable.
@@ -10,9 +10,9 @@
  * driver holds a reference to the file instead.) LinuxEvent.close ends the registrations of irqfds
  * and closes the descriptor.
  *
- * Two differences to the driver. This side has to take the counter to see the next signal, so
- * another reader that shares an eventfd with an irqfd finds it empty. And a table of eventfds has a
- * limit (MAX_KNOWN).
+ * Two differences from the driver. This side has to read the counter, which resets it to 0, to see
+ * the next signal. So another reader that shares an eventfd with an irqfd finds it empty. And a
+ * table of eventfds has a limit (MAX_KNOWN).
  */
 
 import type { EventFds } from '../host/event-fds.js';
@@ -23,14 +23,14 @@ import type { EventTable } from './event-table.js';
 
 /**
  * Eventfds that one table remembers. Beyond it the table is emptied, and a lookup creates the event
- * object again, beside an old one that is still registered. Both take the counter, so each signal
+ * object again, beside an old one that is still registered. Both read the counter, so each signal
  * reaches one of them, and a deassignment by the new one does not find the old one.
  */
 const MAX_KNOWN = 4096;
 
 export class LinuxEvents implements EventTable {
   readonly #fds: EventFds;
-  /** By the kernel's name of the eventfd. */
+  /** By the kernel's ID of the eventfd (EventFds.identify). */
   readonly #known = new Map<string, LinuxEvent>();
 
   /** Resolves with undefined if the host has no eventfds: not Linux, or koffi is not installed. */
@@ -43,7 +43,7 @@ export class LinuxEvents implements EventTable {
     this.#fds = fds;
   }
 
-  /** Creates an eventfd; its descriptor is the event's `fd`. */
+  /** Creates an eventfd; its descriptor is the event's `fd`. Throws if too many are open. */
   create(): LinuxEvent {
     const event = this.lookup(this.#fds.create());
     if (typeof event === 'number') throw new Error(`a new eventfd cannot be looked up: error ${event}`);

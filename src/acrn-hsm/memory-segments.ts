@@ -2,7 +2,7 @@
  * MemorySegments: the ioctls SET_MEMSEG and UNSET_MEMSEG, which map memory into a VM's guest
  * physical address space.
  *
- * Called by: HsmFile; IoctlVm creates it. Results are 0 or −errno.
+ * Called by: HsmFile; IoctlVm creates it. Results are 0 or −errno; for MMIO, those of `hardware`.
  *
  * The driver pins the caller's pages and gives them to the guest as RAM. Here the guest's RAM is
  * where its hypervisor allocated it. So a RAM segment copies the caller's bytes into that RAM, and
@@ -46,13 +46,14 @@ export class MemorySegments {
     this.#parts = parts;
   }
 
+  /** SET_MEMSEG. A length that is not whole pages is rounded down, as in the driver. */
   set(map: StructView<typeof VM_MEMMAP>): number {
     const type = map.number('type');
     if (type === RAM) return this.#mapRam(map);
     return type === MMIO ? this.#parts.hardware('map-mmio', this.#parts.vmId, map.bytes) : Errno.EINVAL;
   }
 
-  /** As in the driver, RAM cannot be unset: it stays until the VM ends. */
+  /** UNSET_MEMSEG. As in the driver, RAM cannot be unset: it stays until the VM ends. */
   unset(map: StructView<typeof VM_MEMMAP>): number {
     return map.number('type') === MMIO ? this.#parts.hardware('unmap-mmio', this.#parts.vmId, map.bytes) : Errno.EINVAL;
   }

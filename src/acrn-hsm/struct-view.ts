@@ -2,7 +2,8 @@
  * StructView: reads and writes the fields of an ioctl's structure over its bytes, by the names and
  * offsets of a StructLayout (struct-layout.ts).
  *
- * Called by: the ioctls of this folder.
+ * Called by: the ioctls of this folder, conformance/ and fuzzing/; programs get an IoctlArgument.
+ * All methods throw RangeError for a field or an index that the layout does not have.
  */
 
 import type { Field, StructLayout } from './struct-layout.js';
@@ -15,7 +16,7 @@ export class StructView<Layout extends StructLayout> {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
 
-  /** New bytes, all zero, or a view of given ones. */
+  /** Default: new bytes, all zero. Throws RangeError if `bytes` is shorter than the layout. */
   constructor(layout: Layout, bytes: Uint8Array<ArrayBuffer> = new Uint8Array(layout.bytes)) {
     this.layout = layout;
     this.bytes = bytes;

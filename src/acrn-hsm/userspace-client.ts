@@ -1,10 +1,10 @@
 /**
  * UserspaceClient: the client that the ioctl CREATE_IOREQ_CLIENT creates, "acrndm". It is the VM's
  * default client. It answers nothing itself: ACRN userspace waits in ATTACH_IOREQ_CLIENT, scans the
- * page, writes its results there and finishes each request with NOTIFY_REQUEST_FINISH. (ATTACH and
- * NOTIFY in this file.)
+ * page, writes its results there and finishes each request with NOTIFY_REQUEST_FINISH. (This file
+ * calls them ATTACH and NOTIFY.)
  *
- * Called by: IoctlVm for the ioctls, the HSM's worker with requests.
+ * Called by: HsmFile and IoctlVm for the ioctls; the HSM with requests, `relay` and the removal.
  * Threads: the Service VM's. A userspace thread that blocks uses UserspaceThread instead.
  *
  * A NOTIFY finishes the request of its slot in one of two ways, and `takesAnswer` says which:
@@ -60,8 +60,8 @@ export class UserspaceClient implements IoClient {
   readonly #requests: (AssignedRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
   readonly #tickets = new Int32Array(SLOT_COUNT);
   /**
-   * Bit n: `finish` has not taken the answer to slot n's last request. So a request that was
-   * finished in the page keeps its bit. It is open only if `assignedSlots` has the bit as well.
+   * Bit n: `finish` has not taken the answer to slot n's last request. A request that was finished
+   * in the page keeps its bit, so a request is open only if `assignedSlots` has the bit as well.
    */
   #notTaken = 0;
   #finisher: ClientFinisher | undefined;
@@ -73,9 +73,9 @@ export class UserspaceClient implements IoClient {
   }
 
   /**
-   * For a thread that attaches by itself. Undefined while answers are relayed: that thread would
-   * finish on its own. A thread that has its handle already goes on to do so, and its answers are
-   * neither held nor altered.
+   * For a thread that attaches by itself. Undefined while answers are relayed, because that thread
+   * finishes requests in the page. A thread that got the handle before goes on to do so: its
+   * answers are neither held nor altered.
    */
   get handle(): UserspaceHandle | undefined {
     if (this.#finisher === undefined || this.#isRelaying) return undefined;

@@ -3,7 +3,7 @@
  * userspace that blocks, as the VM loop of acrn-dm does. It works on shared memory, without the
  * Service VM's thread.
  *
- * Called by: programs whose userspace loop has a thread of its own.
+ * Called by: conformance/fixtures/userspace-loop.ts, a userspace loop in a thread of its own.
  *
  * Callers must: take `HsmFile.userspaceHandle` in the Service VM's thread, construct this in the
  * blocking thread, and read the slots from `handle.finisher.page`.
@@ -65,8 +65,8 @@ export class UserspaceThread {
 
   /**
    * NOTIFY_REQUEST_FINISH: the answer is in the page. A slot that is not assigned to this client is
-   * left alone. Returns −EINVAL for a vCPU that does not exist, else the result of the hypercall, 0
-   * if none was made.
+   * left alone. Returns −EINVAL for a vCPU that does not exist, otherwise the result of the
+   * hypercall. Returns 0 if none was made, also for any vCPU once the client is removed.
    *
    * A thread that scans the page sees PROCESSING before ATTACH would return for it, and may answer
    * at once. So the slot itself shows whose it is: the HSM writes the ticket and `kernel_handled`

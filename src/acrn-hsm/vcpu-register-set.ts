@@ -1,9 +1,9 @@
 /**
  * SET_VCPU_REGS: decodes `struct acrn_vcpu_regs` to VcpuRegisters, as ACRN's `set_vcpu_regs` does.
- * The structure has all of CS, and of the other segments the selectors. Those are flat with base 0,
- * whatever the selector, and as wide as the mode.
+ * The structure has all of CS, and of the other segments the selectors. Those have base 0, whatever
+ * the selector. SS, DS, ES, FS and GS have the limit of the mode: 4 GiB or 64 KiB.
  *
- * Called by: HsmFile, for the ioctl SET_VCPU_REGS.
+ * Called by: HsmFile, for the ioctl SET_VCPU_REGS; refused-ioctls.ts, for the reserved fields.
  *
  * ACRN checks CR0 and CR4 alone. Any other invalid state makes its VM fail at start. Here such
  * states are refused, and so is what the CPU emulator (v86) lacks: long mode, and extensions that
@@ -67,7 +67,10 @@ export function hasReservedBits(regs: StructView<typeof VCPU_REGS>): boolean {
   return RESERVED.some((name) => !regs.isZero(name));
 }
 
-/** The registers of the structure. Undefined for a state that the hypervisor refuses. */
+/**
+ * The registers of the structure. Undefined for an invalid state, or one that needs what the CPU
+ * emulator lacks.
+ */
 export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegisters | undefined {
   const big = (name: string): bigint => regs.big(`vcpu_regs.${name}`);
   const low = (name: string): number => regs.number(`vcpu_regs.${name}`);

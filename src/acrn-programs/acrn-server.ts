@@ -1,9 +1,9 @@
 /**
- * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes. Their calls come by
- * two ways. The seccomp filter of a program stops them, and its listener brings them here
- * (NotifiedProgram). Or a library that is preloaded into the program, the shim, sends them to a
- * socket (ProgramSocket). Launchers also connect there: upcall processes that start a program for a
- * server that runs already (`upcall hsm --connect`).
+ * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes. Their calls arrive in
+ * one of two ways. The seccomp filter of a program stops them, and the filter's listener brings
+ * them here (NotifiedProgram). Or a library that is preloaded into the program, the shim, sends
+ * them to a socket (ProgramSocket). Launchers also connect to this socket: upcall processes that
+ * start a program for a server that runs already (`upcall hsm --connect`).
  *
  * Called by: cli/hsm-session.ts.
  * Callers must: have checked that programs can be served here (support.ts).
@@ -40,6 +40,7 @@ export class AcrnServer {
   readonly #programs = new Set<NotifiedProgram>();
   readonly #sockets: ProgramSocket[] = [];
 
+  /** Rejects with HYPERVISOR_UNAVAILABLE or OPTION_INVALID as HsmDevice does. */
   static async create(
     serviceVm: ServiceVm,
     { report, tracksWrites, asServiceVm, onFilesChanged, ...options }: AcrnServerOptions,
@@ -62,7 +63,10 @@ export class AcrnServer {
     this.#machine = options.asServiceVm ? new ServiceVmFiles() : undefined;
   }
 
-  /** Serves the program whose filter has this listener, and closes the listener at the end. */
+  /**
+   * Serves the program whose filter has this listener. NotifiedProgram.close, which `close` calls,
+   * closes the listener.
+   */
   serve(listener: Listener): NotifiedProgram {
     const program = new NotifiedProgram({
       listener,
@@ -75,7 +79,7 @@ export class AcrnServer {
     return program;
   }
 
-  /** Serves programs that connect at `path`. Throws UpcallError if that cannot be. */
+  /** Serves programs that connect at `path`, an absolute path. Throws as ProgramSocket does. */
   listen(path: string): ProgramSocket {
     const socket = new ProgramSocket(path, {
       files: this.files,
@@ -95,7 +99,8 @@ export class AcrnServer {
   }
 
   /**
-   * Prints lines at the terminal of the launcher that has started `process`. Undefined without one.
+   * Returns a function that prints a line at the terminal of the launcher that has started
+   * `process`. Undefined without such a launcher.
    */
   relayOf(process: number): ((line: string) => void) | undefined {
     for (const socket of this.#sockets) {

@@ -2,8 +2,9 @@
  * ForeignMemory: the memory of a process that calls the ioctls, as /dev/acrn_hsm sees it. Its bytes
  * are copied by system calls. What it shares with a VM is in files that both processes map.
  *
- * Called by: the ioctls of acrn-hsm/, for their arguments and for what they share; both front ends
- * (program-ioctls.ts and shim-connection.ts), for the mappings.
+ * Called by: the ioctls of acrn-hsm/, for their arguments and for what they share;
+ * foreign-ioctl.ts, before each ioctl; program-ioctls.ts, carried-mappings.ts and
+ * shim-connection.ts, for the mappings. open-files.ts creates it.
  * Callers must: carry the mappings that `takeMappings` returns into the process before the ioctl
  * returns there. Until then only this side sees the shared memory.
  */
@@ -54,7 +55,7 @@ export class ForeignMemory implements AddressSpace {
 
   isMapped(address: bigint, bytes: bigint): boolean {
     const end = address + bytes;
-    // A byte in steps of a page, and the last one: steps from within a page may not reach its page.
+    // One byte in each page, and the last byte: steps from within a page may miss the last page.
     return (
       this.#memory.areMapped(this.pid, address, end, PAGE) && this.#memory.areMapped(this.pid, end - 1n, end, PAGE)
     );
@@ -73,7 +74,7 @@ export class ForeignMemory implements AddressSpace {
     return true;
   }
 
-  /** What `share` was called with since the last call. */
+  /** The mappings of the calls of `share` that succeeded since the last call of this. */
   takeMappings(): readonly ForeignMapping[] {
     const mappings = this.#mappings;
     if (mappings.length > 0) this.#mappings = [];
@@ -86,14 +87,14 @@ export class ForeignMemory implements AddressSpace {
   }
 
   /**
-   * From now on stores of the process are noticed. `userfault`: as in WrittenPages. Throws if the
-   * system lacks what is needed.
+   * From now on, stores of the process are noticed. `userfault`: as in WrittenPages. Throws if the
+   * system lacks what is needed, or the process has ended.
    */
   track(process: number, userfault: number): void {
     this.#written.set(process, new WrittenMemory(process, userfault));
   }
 
-  /** The mapping is in the process now. Throws with errno. */
+  /** The mapping is in the process now. Throws if stores to it cannot be watched. */
   mapped(process: number, { address, bytes, written }: ForeignMapping): void {
     if (written !== undefined) this.#written.get(process)?.add(address, bytes, written);
   }

@@ -6,7 +6,7 @@
  * Called by: interruptible-ioctls.ts.
  *
  * This side notices an interruption only by the thread's next call: one that the handler makes, or
- * the same ATTACH anew.
+ * the same ATTACH made again.
  */
 
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
@@ -23,13 +23,13 @@ const MAX_NESTED_CALLS = 8;
 interface FileCalls {
   /** By thread, the newest last. */
   readonly waiting: Map<number, AbortController[]>;
-  /** Threads whose last one was interrupted, and has not come anew. */
+  /** Threads whose last ATTACH was interrupted and has not been made again. */
   readonly interrupted: Set<number>;
 }
 
 export class InterruptibleAttaches {
   readonly #notifications: Notifications;
-  /** An entry goes with its file, also with calls of threads that have died. */
+  /** A file's entry is collected with the file, and with it the calls of threads that have died. */
   readonly #calls = new WeakMap<OpenFile, FileCalls>();
 
   constructor(notifications: Notifications) {
@@ -41,7 +41,7 @@ export class InterruptibleAttaches {
     this.interrupt(thread, file);
     const { waiting, interrupted } = this.#of(file);
     const call = new AbortController();
-    // The call is the one that was interrupted, made anew: it returns 0 at once.
+    // The call is the one that was interrupted, made again: it returns 0 at once.
     if (interrupted.delete(thread)) call.abort();
     const result = callOf(notification, file, call.signal);
     if (typeof result === 'number') {
@@ -50,7 +50,7 @@ export class InterruptibleAttaches {
     }
     waiting.set(thread, [...(waiting.get(thread) ?? []).slice(1 - MAX_NESTED_CALLS), call]);
     void result.then((value) => {
-      // Of a thread that was interrupted, the answer is too late and does nothing.
+      // If the thread was interrupted, the answer is too late and does nothing.
       this.#notifications.answer(notification, value);
       const left = waiting.get(thread)?.filter((one) => one !== call) ?? [];
       if (left.length > 0) waiting.set(thread, left);

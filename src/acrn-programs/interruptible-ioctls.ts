@@ -4,18 +4,18 @@
  *
  * Called by: notified-program.ts.
  *
- * The driver is not interrupted by signals, but for ATTACH, which one ends with 0. Here the system
- * runs the signal's handler, which may make calls of its own, and then makes the call anew or lets
- * it fail with EINTR, as the handler was installed (sigaction(2)). So:
+ * A signal interrupts none of the driver's ioctls except ATTACH, which it ends with 0. Here the
+ * system runs the signal's handler, which may make calls of its own, and then makes the call again
+ * or lets it fail with EINTR, as the handler was installed (sigaction(2)). So:
  *
- * - An ATTACH that comes anew gets 0.
- * - The thread's signals are blocked during every other ioctl (InterruptedCalls.protect), which
- *   comes anew for that and is made then.
- * - Stopping a thread takes longer than a frequent ioctl. Those are made at once. One that was
- *   interrupted meanwhile gets its result nevertheless (InterruptedCalls.finish). A program that
- *   has seen EINTR by then gets it if it makes the same call next. One is made twice if the signal
- *   comes in the microseconds between the check of the thread and the answer, or if what an earlier
- *   handler has left on the stack is taken for the interrupted call.
+ * - An ATTACH that is made again gets 0.
+ * - The thread's signals are blocked during every other ioctl (InterruptedCalls.protect). For this
+ *   the call is made again, and its ioctl is made then.
+ * - Stopping a thread takes longer than a frequent ioctl, so FREQUENT_IOCTLS are made at once. One
+ *   that was interrupted meanwhile gets its result nevertheless (InterruptedCalls.finish). If the
+ *   program has seen EINTR by then, it gets the result if it makes the same call next. An ioctl is
+ *   made twice if the signal comes in the microseconds between the check of the thread and the
+ *   answer, or if what an earlier handler has left on the stack is taken for the interrupted call.
  */
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -33,13 +33,13 @@ import { callOf, codeOf, mappingsOf, type IoctlCalls } from './program-ioctls.js
 /** They are made at once. All others may wait, or map memory of the VM into the program. */
 const FREQUENT_IOCTLS: readonly number[] = [Ioctl.NOTIFY_REQUEST_FINISH, Ioctl.SET_IRQLINE, Ioctl.INJECT_MSI];
 
-/** Threads that are remembered. Beyond it dead ones are searched. */
+/** At this number of threads in a map, dead ones are removed from it. */
 const MAX_THREADS = 64;
 
 /** An ioctl of a thread whose signals are blocked meanwhile. */
 interface ProtectedCall {
   readonly file: OpenFile;
-  /** The latest: a stop by job control makes the call begin anew, too. */
+  /** The latest: after a stop by job control, too, the call is made again. */
   notification: Notification;
   /**
    * The signals that were blocked before, to be restored with the result: bit N−1 for signal N.
@@ -95,7 +95,7 @@ export class InterruptibleIoctls implements IoctlCalls {
       return;
     }
     this.#attaches.interrupt(thread, file);
-    // A call that was interrupted before it was made comes anew, and must be made once.
+    // A call that was interrupted before its ioctl was made is notified again: make it only then.
     if (!this.#notifications.isWaiting(notification)) return;
     if (FREQUENT_IOCTLS.includes(codeOf(notification))) {
       const result = callOf(notification, file);
@@ -175,7 +175,10 @@ export class InterruptibleIoctls implements IoctlCalls {
   }
 }
 
-/** Compares an ioctl's three arguments. The others hold anything. */
+/**
+ * Whether both are one ioctl: same instruction and same three arguments. The registers of the other
+ * three arguments are arbitrary.
+ */
 function isSameCall(one: Notification, other: Notification): boolean {
   return one.instruction === other.instruction && one.args.every((value, i) => i > 2 || value === other.args[i]);
 }

@@ -1,10 +1,11 @@
 /**
  * NotifiedProgram: serves a program, and all that it starts, whose seccomp filter stops their calls
- * that concern /dev/acrn_hsm (host/node/linux/seccomp-filter.ts). To them it is a device like any
- * other: nothing of the program is changed, and it may be linked statically.
+ * that concern /dev/acrn_hsm (host/node/linux/seccomp-filter.ts). To them /dev/acrn_hsm is a device
+ * like any other: the program is not changed, and it may be linked statically.
  *
- * Called by: acrn-server.ts, with the listener of a filter. Threads: the Service VM's. A call that
- * waits, like ATTACH_IOREQ_CLIENT, keeps only its own thread.
+ * Called by: acrn-server.ts, with the listener of a filter.
+ * Threads: the Service VM's. A call that waits, like ATTACH_IOREQ_CLIENT, blocks only the thread of
+ * the program that makes it.
  */
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -18,7 +19,7 @@ import { codeOf, ProgramIoctls, type IoctlCalls } from './program-ioctls.js';
 import { SignalReturns } from './signal-returns.js';
 import type { ServiceVmFiles } from './service-vm-files.js';
 
-/** A descriptor's width in an argument. The upper word holds anything. */
+/** The bits of an argument that are a descriptor. The others are arbitrary. */
 const LOW_WORD = 0xffff_ffffn;
 
 export interface NotifiedProgramOptions {
@@ -48,7 +49,7 @@ export class NotifiedProgram {
     this.#signals = new SignalReturns(options.files, notifications);
   }
 
-  /** The program has ended, or is to find no device any more. */
+  /** Closes the listener. Calls of the program that the filter stops fail from then on. */
   close(): void {
     this.#notifications.close();
   }
@@ -57,7 +58,7 @@ export class NotifiedProgram {
     const { paths, files, machine } = this.#options;
     if (notification.call === SystemCall.ioctl) {
       const fd = Number((notification.args[0] ?? 0n) & LOW_WORD);
-      // The calls of every request must not look up the descriptor each time.
+      // The two calls of each request are frequent: they do not look up the descriptor each time.
       const mayBeOld = isSlotCall(codeOf(notification));
       const file = files.find(notification.thread, fd, mayBeOld);
       if (file !== undefined) this.#ioctls.make(notification, file);

@@ -3,8 +3,8 @@
  * connected sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and
  * this side notices when the last one is closed.
  *
- * Called by: acrn-server.ts, which creates it; notified-program.ts, path-calls.ts and
- * shim-connection.ts.
+ * Called by: acrn-server.ts, which creates it; notified-program.ts, path-calls.ts,
+ * signal-returns.ts, program-socket.ts and shim-connection.ts; cli/hsm-session.ts for the counts.
  */
 
 import type { HsmDevice } from '../acrn-hsm/hsm-device.js';
@@ -35,11 +35,12 @@ export interface OpenFile {
 export interface OpenFilesOptions {
   readonly device: HsmDevice;
   readonly files: MemoryFiles;
-  /** A file was opened, or the last descriptor of one was closed and its VM has ended. */
+  /** Called after a file was opened, and after a file was removed and its VM has ended. */
   readonly onChange?: () => void;
 }
 
 export class OpenFiles {
+  /** The memory of all processes. */
   readonly memory = new ProcessMemory();
   readonly #options: OpenFilesOptions;
   readonly #events: LinuxEvents;
@@ -54,6 +55,7 @@ export class OpenFiles {
   readonly #remembered = new Map<string, OpenFile>();
   readonly #polls = new Set<PollHandle>();
 
+  /** Rejects without koffi, and if this is not Linux. */
   static async create(options: OpenFilesOptions): Promise<OpenFiles> {
     const events = await LinuxEvents.load();
     if (events === undefined) throw new Error('koffi is not installed, or this is not Linux');
@@ -65,11 +67,12 @@ export class OpenFiles {
     this.#events = events;
   }
 
-  /** Files that were opened so far. */
+  /** Number of files that were opened so far. */
   get opened(): number {
     return this.#opened;
   }
 
+  /** Number of files that are open. */
   get count(): number {
     return this.#open.size;
   }
@@ -85,8 +88,8 @@ export class OpenFiles {
   }
 
   /**
-   * open(2) of `thread`: `give` must pass the descriptor on and return whether that worked.
-   * Returns false if there can be no more.
+   * open(2) of `thread`: `give` must pass a copy of the descriptor on and return whether that
+   * worked. Returns false at MAX_OPEN_FILES, without a call of `give`.
    */
   open(thread: number, give: (fd: number) => boolean): boolean {
     if (this.#open.size >= MAX_OPEN_FILES) return false;
@@ -117,7 +120,7 @@ export class OpenFiles {
 
   /**
    * A file that `process` opens. The caller must remove it when its last descriptor is closed.
-   * `copy`: as in ForeignEvents. Undefined if there can be no more.
+   * `copy`: as in ForeignEvents. Returns undefined at MAX_OPEN_FILES.
    */
   add(process: number, copy: (fd: number) => number): OpenFile | undefined {
     if (this.#open.size >= MAX_OPEN_FILES) return undefined;
@@ -142,9 +145,9 @@ export class OpenFiles {
   }
 
   /**
-   * The file behind descriptor `fd` of a thread. Undefined for any other descriptor. `mayBeOld`:
-   * what was found before is believed, although the descriptor may have been closed since, while
-   * others of the file are open.
+   * The file behind descriptor `fd` of a thread. Undefined for any other descriptor. With
+   * `mayBeOld`, an earlier result for the same thread and number is returned as long as the file is
+   * open, although this descriptor of the file may have been closed since.
    */
   find(thread: number, fd: number, mayBeOld: boolean): OpenFile | undefined {
     const key = `${thread} ${fd}`;

@@ -1,7 +1,8 @@
 /**
  * PathCalls: the calls of a program under a seccomp filter that name a path. Those for
- * /dev/acrn_hsm are answered as for a character device that the program may open, all others are
- * the system's.
+ * /dev/acrn_hsm are answered as for a character device that the program may open. With
+ * ServiceVmFiles, so are opens of its paths and tests of their existence. All other calls are left
+ * to the system.
  *
  * Called by: notified-program.ts. acrn-server.ts creates one for each program.
  *
@@ -22,13 +23,13 @@ const NAME = posix.basename(DEVICE_PATH);
 const O_CLOEXEC = 0o200_0000n;
 const AT_FDCWD = -100;
 const CHARACTER_DEVICE = 0o20_600;
-/** Of drivers like this one, which are few (misc). */
+/** The major number of misc devices. The driver registers as one. */
 const MAJOR = 10;
 const STAT_BYTES = 144;
 const STATX_BYTES = 256;
 const STATX_BASIC_STATS = 0x7ff;
 
-/** Which arguments of a call are what. */
+/** Which argument, by index, is what. */
 interface PathCall {
   readonly path: number;
   /** The folder of a relative path. */
@@ -85,15 +86,15 @@ export class PathCalls {
     return true;
   }
 
-  /** A path of the machine that the program wants to run on. */
+  /** Answers a call for a path of ServiceVmFiles. Returns false for any other path. */
   #serveMachine(path: string, call: PathCall, notification: Notification, notifications: Notifications): boolean {
     if (this.#machine === undefined) return false;
     if (call.flags !== undefined) {
       const closesOnExec = (this.#flags(notification, call) & O_CLOEXEC) !== 0n;
       return this.#machine.open(path, (fd) => void notifications.answerWithDescriptor(notification, fd, closesOnExec));
     }
-    // Of the other calls only access(2) is answered: the device model makes no stat(2) of these
-    // paths.
+    // Of the other calls only access(2) and its variants are answered: the device model makes no
+    // stat(2) of these paths.
     if (call.stat !== undefined || call.statx !== undefined || !this.#machine.has(path)) return false;
     notifications.answer(notification, 0);
     return true;

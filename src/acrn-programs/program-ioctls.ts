@@ -1,7 +1,8 @@
 /**
  * ProgramIoctls: makes the ioctls of a program under a seccomp filter, and answers them.
  *
- * Called by: notified-program.ts.
+ * Called by: notified-program.ts. interruptible-ioctls.ts and interruptible-attaches.ts use its
+ * functions.
  *
  * A call that was received here waits for its answer, whatever signal its thread gets meanwhile: so
  * each call is made once, and its result arrives unless the program has died. As in the driver,
@@ -82,7 +83,7 @@ export class ProgramIoctls implements IoctlCalls {
       carryMappings(this.#options, file.memory, notification, { value, mappings });
       return;
     }
-    // Only a thread that sleeps in the call gets an answer there.
+    // On such a kernel, only a thread that sleeps in the call gets its answer.
     if (this.#losesAnswers) awaitSleep(notification.thread);
     this.#notifications.answer(notification, value);
   }

@@ -15,7 +15,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { MAX_OPEN_FILES } from './open-files.js';
 import { ShimConnection, type ShimConnectionOptions } from './shim-connection.js';
 
-/** Open files, and connections of launchers. */
+/** Connections at a time: those of open files and of launchers. */
 export const MAX_CONNECTIONS = 2 * MAX_OPEN_FILES;
 const ROOT = 0;
 const EADDRINUSE = 98;
@@ -28,14 +28,14 @@ export class ProgramSocket {
   readonly #options: ProgramSocketOptions;
   readonly #sockets = new UnixSockets();
   readonly #fd: number;
-  /** Of the socket's file, which another may have replaced at the end. */
+  /** Inode of the socket's file, which another process may replace. */
   readonly #inode: number;
   readonly #poll: PollHandle;
   readonly #connections = new Set<ShimConnection>();
 
   /**
-   * Listens at `path`, an absolute one. Throws UpcallError if that cannot be, or another server
-   * does.
+   * Listens at `path`, an absolute path. Throws OPTION_INVALID if it is too long, is not a socket,
+   * or another server listens there, and TOOL_FAILED if the system refuses to listen.
    */
   constructor(path: string, options: ProgramSocketOptions) {
     this.path = path;

@@ -1,6 +1,6 @@
 /**
- * The thread that starts a program under a seccomp filter. The filter holds for this thread
- * forever, and for what it starts: so it does nothing else, not even handle signals, and ends.
+ * The thread that starts a program under a seccomp filter. The filter applies to this thread until
+ * it ends, and to the program. So the thread does nothing else, not even handle signals, and ends.
  *
  * Called by: started-program.ts.
  */

@@ -1,7 +1,7 @@
 /**
  * ServerConnection: a launcher's connection to the server that serves its program. (A launcher is
- * an upcall process that starts a program for a server in another process.) The connection lasts as
- * long as the program: either side notices the other's end by it.
+ * an upcall process that starts a program for a server in another process.) The connection is open
+ * as long as the program runs: by its end, each side notices that the other has ended.
  *
  * Called by: cli/hsm-connect.ts.
  */
@@ -34,8 +34,9 @@ export class ServerConnection {
 
   /**
    * `isFiltered`: whether the program will have a seccomp filter. Then the server must be allowed
-   * to trace processes of this one's kind. `onLine` gets the server's lines about the program.
-   * Rejects with UpcallError.
+   * to access the memory of processes that it did not start. `onLine` gets the server's lines about
+   * the program. Rejects with TOOL_MISSING if no server listens at `path`, TOOL_FAILED if it may
+   * not serve the program, and TIMED_OUT if it does not answer.
    */
   static async open(
     path: string,
@@ -46,7 +47,7 @@ export class ServerConnection {
     const connection = new ServerConnection(sockets, connect(sockets, path), path, onLine);
     const word = new Uint32Array([MAGIC]);
     const result = await connection.#call(Operation.LAUNCH, isFiltered ? requireLibc().address(word) : 0n);
-    // The word stays where it is until here.
+    // The server has read the word by now: until here it must not be collected.
     if (result === 0 && word[0] === MAGIC) return connection;
     connection.close();
     if (result === undefined)
@@ -92,8 +93,8 @@ export class ServerConnection {
   }
 
   /**
-   * Gives the server the listener of the program's filter. A server that refuses it closes the
-   * connection.
+   * Gives the server the listener of the program's filter, and closes it here. A server that
+   * refuses it closes the connection.
    */
   giveListener({ fd: listener, isInterruptible }: Listener): void {
     const [own, given] = socketPair();
@@ -101,7 +102,7 @@ export class ServerConnection {
     for (const fd of [own.fd, given.fd, listener]) closeDescriptor(fd);
   }
 
-  /** The server goes on, without the program. */
+  /** Ends the connection. The server goes on without the program. */
   close(): void {
     this.#poll.close();
     this.#receive();

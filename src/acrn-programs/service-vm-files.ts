@@ -1,6 +1,6 @@
 /**
  * ServiceVmFiles: what ACRN's device model wants of the machine that it runs on, for machines and
- * users that have it not: the ACPI table of processors, huge pages, and a folder for its lock.
+ * users that lack it: the ACPI table of processors, huge pages, and a folder for its lock.
  *
  * Called by: notified-program.ts and path-calls.ts. acrn-server.ts creates it with
  * `--as-service-vm`.
@@ -52,7 +52,7 @@ export class ServiceVmFiles {
     [`${LARGER_PAGES}/nr_hugepages`, Buffer.from('0\n')],
     [`${LARGER_PAGES}/free_hugepages`, Buffer.from('0\n')],
   ]);
-  /** One open file for all programs: they lock it by lockf, whose locks are those of processes. */
+  /** One open file for all programs: they lock it by lockf(3), whose locks belong to processes. */
   #lock: number | undefined;
 
   /** Whether access(2) is to find `path`. If not, the system answers. */
@@ -61,8 +61,8 @@ export class ServiceVmFiles {
   }
 
   /**
-   * open(2): passes a descriptor of this process to `give`, which copies it, because it is closed
-   * then. Returns false for a path that is not answered here.
+   * open(2): passes a descriptor of this process to `give`. `give` must copy it, because it may be
+   * closed afterwards. Returns false for a path that is not answered here.
    */
   open(path: string, give: (fd: number) => void): boolean {
     if (path === `${LOCK_FOLDER}/lock`) {
@@ -85,7 +85,7 @@ export class ServiceVmFiles {
       notifications.answer(notification, Errno.ENODEV);
       return;
     }
-    // A mapping makes a file of huge pages longer. One of ordinary pages has to be long before.
+    // A mapping extends a file of huge pages. One of ordinary pages has to be long enough before.
     const fd = memoryFile('huge-pages');
     truncateSync(`/proc/self/fd/${fd}`, HUGE_FILE_BYTES);
     notifications.answerWithDescriptor(notification, fd, true);
@@ -99,8 +99,9 @@ export class ServiceVmFiles {
 
 /**
  * The configuration space of a PCI device of this machine. Linux shows an ordinary user only its
- * header, and the device model would wait forever for the capabilities behind it. So they read as
- * 0. Undefined for other paths, and where the system shows all of it.
+ * header, and the device model would loop forever over the capabilities behind it. So the bit that
+ * announces them is cleared, and all bytes behind the header are 0. Undefined for other paths, and
+ * where the system shows all of it.
  */
 function configurationSpace(path: string): Uint8Array | undefined {
   if (!CONFIGURATION_PATH.test(path)) return undefined;

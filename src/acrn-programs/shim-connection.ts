@@ -33,13 +33,13 @@ import {
   type Request,
 } from './shim-messages.js';
 
-/** Calls of one file that wait for their result. */
+/** Limit of the calls of one file that wait for their result. */
 export const MAX_WAITING_CALLS = 256;
-/** Lines for a launcher's terminal. */
+/** Limit of the lines for a launcher's terminal. */
 const MAX_LINES_PER_SECOND = 50;
 /**
- * From this number on, those of dead processes are searched. Less than calls of ATTACH may wait
- * (userspace-client.ts), so that dead ones do not keep others out.
+ * From this number on, a new call first ends those of dead processes. It is below MAX_WAITERS, the
+ * limit of calls of ATTACH (userspace-client.ts), so that dead ones do not keep others out.
  */
 const MANY_WAITING_CALLS = 32;
 /** What proc(5) shows for a descriptor that is a filter's listener. */
@@ -96,8 +96,8 @@ export class ShimConnection {
   }
 
   /**
-   * Prints the line at the launcher's terminal. Lines above a limit are lost, and those that the
-   * launcher does not read.
+   * Prints the line at the launcher's terminal. Lines above MAX_LINES_PER_SECOND, and those for
+   * which the launcher's socket has no room, are lost: only their number is printed there.
    */
   relay(line: string): void {
     if (this.#isClosed) return;
@@ -110,7 +110,7 @@ export class ShimConnection {
     this.#lostLines++;
   }
 
-  /** Ends the file's VM. */
+  /** Ends the file's VM, or stops serving the launcher's program. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

@@ -1,6 +1,6 @@
 /**
  * The messages between a server and its peers: programs with the shim (native/acrn-hsm-shim.c,
- * which has the same structures) and launchers of other programs (server-connection.ts).
+ * which has the same structures) and launchers (server-connection.ts).
  *
  * Called by: shim-connection.ts and server-connection.ts.
  */
@@ -29,8 +29,9 @@ export const Operation = {
   /** Ends the call of the same number, if it is an ATTACH, without a reply. */
   INTERRUPT: 3,
   /**
-   * The connection becomes that of a launcher, which holds it while its program runs. `argument`,
-   * if not 0: the address of a word that is MAGIC in the sender's memory.
+   * The connection becomes that of a launcher, which keeps it open while its program runs.
+   * `argument`, if not 0: the address of a word that is MAGIC in the sender's memory. The result is
+   * −EPERM if the server cannot read it there.
    */
   LAUNCH: 4,
   /**
@@ -45,7 +46,10 @@ export const Operation = {
   MAPPED: 6,
 } as const;
 
-/** Whether the server waits for MAPPED before it gives the result, in another reply. */
+/**
+ * Whether the server waits for MAPPED before it gives the result in another reply, and whether
+ * MAPPED has to bring a userfaultfd.
+ */
 export const Confirm = { NOT: 0, MAPPED: 1, MAPPED_WITH_USERFAULT: 2 } as const;
 
 export interface Request {
@@ -79,7 +83,10 @@ export function requestBytes(request: Request): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The descriptors of the mappings go along in their order. */
+/**
+ * At most MAX_REPLY_MAPPINGS mappings. The message must carry their descriptors in the same order.
+ * `confirm`: of Confirm.
+ */
 export function replyBytes(result: number, mappings: readonly ForeignMapping[] = [], confirm = 0): Uint8Array {
   const view = new DataView(new ArrayBuffer(REPLY_BYTES));
   view.setInt32(0, result, true);

@@ -32,8 +32,9 @@ export interface ServerAddress {
 }
 
 /**
- * Compiles the shim, or finds it in the cache. Returns its file. Throws UpcallError if there is no
- * compiler.
+ * Compiles the shim, or finds it in `folder`. Returns its path. Throws TOOL_MISSING without a C
+ * compiler, also if `folder` has the shim, and TOOL_FAILED if the shim cannot be compiled, written
+ * or preloaded.
  */
 export function compileShim(folder = host.cacheFolder): string {
   const version = spawnSync(COMPILER, ['--version'], { encoding: 'utf8' });
@@ -94,7 +95,8 @@ export async function startShimmedProgram(
   [program = '', ...args]: readonly string[],
   server: ServerAddress,
 ): Promise<StartedProgram> {
-  // Each time: without the file, the dynamic linker prints a line, and the program finds no device.
+  // Compiled here again if it was removed: without the file, the dynamic linker prints a line, and
+  // the program finds no device.
   const env = shimEnvironment(compileShim(), server);
   const child = spawn(program, args, { stdio: 'inherit', env });
   const ended = new Promise<ProgramEnd>((resolve) => {

@@ -1,7 +1,8 @@
 /**
- * SignalReturns: the returns from handlers of signals of a program under a seccomp filter. A signal
+ * SignalReturns: the returns from signal handlers of a program under a seccomp filter. A signal
  * that comes before this side has received an ioctl interrupts it: after the handler it would fail
- * with EINTR, or begin anew. In the driver no ioctl fails so, and ATTACH_IOREQ_CLIENT ends with 0.
+ * with EINTR, or be made again. The driver lets no ioctl fail so, and ends ATTACH_IOREQ_CLIENT with
+ * 0.
  * The same is done here when the handler returns: by then the ioctl was not made.
  *
  * Called by: notified-program.ts.
@@ -48,7 +49,7 @@ export class SignalReturns {
     const [fd, code] = call.args.map((argument) => Number(argument & LOW_WORD)) as [number, number];
     const mayBeOld = false;
     if ((code & TYPE_MASK) !== ACRN_TYPE || this.#files.find(call.thread, fd, mayBeOld) === undefined) return;
-    // An ATTACH that is about to be made is a first one, or was interrupted and begins anew. The
+    // An ATTACH that is about to be made is a first one, or was interrupted and is made again. The
     // frame does not show which: both end with 0.
     if (code === Ioctl.ATTACH_IOREQ_CLIENT) this.#frames.finish(call, 0n);
     else if (call.hasFailed) this.#frames.restart(call, SystemCall.ioctl);

@@ -23,8 +23,8 @@ export interface StartedProgram {
 
 /**
  * `onListener` gets the filter's listener, and must serve it at once (notified-program.ts).
- * `isInterruptible`: as in `installFilter`, for tests. Rejects with UpcallError if the program
- * cannot be started.
+ * `isInterruptible`: as in `installFilter`, for tests. Rejects with TOOL_MISSING or TOOL_FAILED if
+ * the program cannot be started, and with THREAD_FAILED if the filter cannot be installed.
  */
 export async function startProgram(
   [program = '', ...args]: readonly string[],

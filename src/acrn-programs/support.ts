@@ -1,8 +1,8 @@
 /**
  * Whether programs of other processes can be served on this machine.
  *
- * Called by: `upcall hsm`, which needs `programSupport`, and `upcall doctor`, which runs the
- * self-test.
+ * Called by: `upcall hsm`, which needs `programSupport` or `shimSupport`, and `upcall doctor`,
+ * which runs the self-test. Both call `canTrackWrites`.
  */
 
 import { release } from 'node:os';
@@ -29,7 +29,7 @@ export type ProgramSupport =
  */
 const LEAST_LINUX = [5, 14] as const;
 const SELF_TEST_MS = 5000;
-/** Result of a call that the self-test makes its program execute. */
+/** The call that the self-test makes its program execute: getpid(2) of x86-64. */
 const GETPID = 39;
 
 /**

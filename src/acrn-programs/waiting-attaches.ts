@@ -1,8 +1,8 @@
 /**
- * WaitingAttaches: the ATTACH_IOREQ_CLIENT calls that wait, of a program under a seccomp filter. In
- * the driver each signal, stop by job control or debugger ends such a call with 0. Here the system
- * keeps the thread in the call that this side has received, so this side has to notice that it was
- * woken.
+ * WaitingAttaches: the ATTACH_IOREQ_CLIENT calls of a program under a seccomp filter that wait. In
+ * the driver each signal, and each stop by job control or a debugger, ends such a call with 0. Here
+ * the system keeps the thread in the call, so this side has to notice that something woke the
+ * thread, and then ends the call.
  *
  * Called by: program-ioctls.ts.
  */
@@ -22,7 +22,7 @@ export class WaitingAttaches {
     this.#notifications = notifications;
   }
 
-  /** `interrupt` is aborted when something wakes the thread, or it has died. */
+  /** `interrupt` is aborted when something wakes the thread, or the thread has died. */
   add(notification: Notification, interrupt: AbortController): void {
     this.#waiting.set(notification, interrupt);
     this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();

@@ -1,7 +1,7 @@
 /**
- * Watchdog: ends the programs of this process if it dies, whatever the cause. Their ioctls would
- * fail from then on, and a program that ignores that would spin. The watchdog is a process of its
- * own, which ends with this one.
+ * Watchdog: kills the programs that this process serves if this process dies, whatever the cause.
+ * Their ioctls would fail from then on, and a program that ignores that would spin. The watchdog is
+ * a process of its own, which ends with this one.
  *
  * Called by: cli/hsm-session.ts, for the programs of a server; cli/hsm-connect.ts, for the program
  * that it connects to one.
@@ -30,7 +30,7 @@ export class Watchdog {
     this.#child.stdin?.on('error', () => undefined);
   }
 
-  /** The processes to end instead of those before. */
+  /** Sets the processes to kill. They replace those of the last call. */
   watch(pids: readonly number[]): void {
     const watched = pids.join(' ');
     if (watched === this.#watched) return;

@@ -1,7 +1,8 @@
 /**
  * CardSource: a PCI card that an option of the command line brings, such as `--disk`.
  *
- * Made by: cardsOf (commands/run-cards.ts). Called by: startSession, before the VM starts.
+ * Called by: startSession, before the VM starts; runSession, after the VM has ended (`released`).
+ * cardsOf (commands/run-cards.ts) and planSession create them.
  */
 
 import type { PciCard } from '../device-model/pci/pci-card.js';
@@ -17,11 +18,11 @@ export interface CardSource {
    * a thread of its own opens it there.
    */
   create(vm: UserVm): Promise<PciCard | ThreadPlacement>;
-  /** The card is attached. */
+  /** Called when the card is attached. */
   attached?(card: AttachedCard): void;
   /**
-   * Resolves when what the card held is released, for example when a file is written. Called after
-   * the VM has ended. Never rejects. Default: at once.
+   * Resolves when what the card has opened is released, for example when a file is written. Called
+   * after the VM has ended. Never rejects. Default: at once.
    */
   released?(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
  * ConsoleCard: the PCI card of `--console` and `--port` options: one virtio console.
  *
- * Called by: planSession.
+ * Called by: planSession, which creates it; startSession and runSession, as CardSource.
  */
 
 import type { PciCard } from '../device-model/pci/pci-card.js';
@@ -29,7 +29,7 @@ export class ConsoleCard implements CardSource {
   readonly #stream: SizedStream;
   #closed: Promise<void> | undefined;
 
-  /** `stream`: whose size is that of the console. */
+  /** The console has the size of `stream`. */
   constructor(hasTerminal: boolean, ports: readonly PortOption[], stream: SizedStream = process.stdout) {
     this.option = hasTerminal ? '--console' : `--port ${ports[0]?.text}`;
     this.terminal = hasTerminal ? new TerminalBackend() : undefined;

@@ -1,8 +1,8 @@
 /**
  * ConsoleOutput: writes the guest's console to standard output, without loss and in bounded memory.
  *
- * - Called by: the serial port of standardPc. It waits for `room` before the guest's next
- *   character, so a slow reader of standard output slows the guest.
+ * - Called by: the serial port of standardPc; runSession creates it. The port waits for `room`
+ *   before the guest's next character, so a slow reader of standard output slows the guest.
  */
 
 import type { Writable } from 'node:stream';
@@ -58,7 +58,7 @@ export class ConsoleOutput implements ByteSink {
     return this.#waiting;
   };
 
-  /** Resolves when the reader has read everything or has closed the stream. */
+  /** Resolves when the system has accepted all bytes, or the stream has failed. */
   async flushed(): Promise<void> {
     if (this.#isBroken) return;
     const { stream } = this.#options;

@@ -3,7 +3,7 @@
  * Service VM's thread, so that an error outside of any access (a timer, a socket) removes that
  * device and not the process.
  *
- * Called by: runSession.
+ * Called by: runSession, for each error; startSession and WatchedDevice, with each device.
  *
  * A stack is all that an uncaught error has. To follow the device through asynchronous calls
  * (AsyncLocalStorage) would slow down every promise of the process.

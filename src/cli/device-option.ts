@@ -27,7 +27,10 @@ export interface DeviceOption {
 const FORM =
   'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503, my-device.js@mmio:0xd0000000+0x1000, or for a PCI card my-card.js@pci or my-card.js@pci:00:05.0; append ,thread for a thread of its own. Numbers are decimal unless they begin with 0x';
 
-/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if there is no such file. */
+/**
+ * Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if the file does not exist or
+ * cannot be a module.
+ */
 export function parseDevice(text: string): DeviceOption {
   const at = text.includes('@') ? text.lastIndexOf('@') : text.length;
   const file = text.slice(0, at);

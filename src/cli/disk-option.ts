@@ -1,8 +1,8 @@
 /**
  * `--disk FILE[,WORD…]`: a disk for the guest, as a virtio block device on the PCI bus.
  *
- * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a
- * comma.
+ * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw`, `format=qcow2` or `queues=N`. The name of a
+ * FILE ends at the first comma.
  *
  * Called by: `upcall run`.
  */
@@ -17,7 +17,7 @@ export interface DiskOption {
   readonly text: string;
   readonly file: string;
   readonly isReadOnly: boolean;
-  /** Of requests, from 1 to MAX_QUEUES. */
+  /** Number of request queues, from 1 to MAX_QUEUES. */
   readonly queues: number;
   readonly inOwnThread: boolean;
   /** The qcow2 file that takes the writes. Default: `file` itself. */

@@ -1,6 +1,6 @@
 /**
- * What to do with a process.exit() in the operator's own code, which would end a session without a
- * word and with a status that says that all is well.
+ * reportExit: reports a process.exit() in the operator's own code. It would end a session without a
+ * message, and with a status that may be 0.
  *
  * Called by: runSession, in the process's `exit` event.
  */

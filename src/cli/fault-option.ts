@@ -1,7 +1,8 @@
 /**
  * `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan.
  *
- * Called by: the commands `run`, `trace`, `top` and `hsm`.
+ * Called by: the commands `run`, `trace`, `top` and `hsm`; disk-card.ts and net-card.ts, for cards
+ * with a thread of their own.
  */
 
 import { Option, type Command } from 'commander';
@@ -12,7 +13,7 @@ import { FileTooLargeError, sizeText } from '../host/file-too-large.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
 
-/** Of a file of rules: thousands of them. */
+/** Limit of a file of rules: enough for thousands of rules. */
 export const MAX_FAULT_FILE_BYTES = 2 ** 20;
 
 export interface FaultOptions {
@@ -49,6 +50,7 @@ export function addFault(text: string, rules: readonly string[]): string[] {
   return [...rules, text];
 }
 
+/** Throws OPTION_INVALID for what is not a u32. */
 export function parseSeed(text: string): number {
   if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32) return Number(text);
   throw new UpcallError('OPTION_INVALID', `--fault-seed ${text}: expected a whole number from 0 to ${2 ** 32 - 1}`, {
@@ -57,8 +59,8 @@ export function parseSeed(text: string): number {
 }
 
 /**
- * The plan of all three options, or undefined without them. Throws OPTION_INVALID for a file that
- * cannot be read and for a seed without a rule.
+ * The plan of all three options, or undefined without them. Rejects with OPTION_INVALID for a file
+ * that cannot be read or has an invalid rule, and for a seed without a rule.
  */
 export async function faultPlan({ fault, faultFile, faultSeed }: FaultOptions): Promise<FaultPlan | undefined> {
   if (fault.length === 0 && faultFile.length === 0) {

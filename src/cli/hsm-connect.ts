@@ -4,8 +4,8 @@
  *
  * Called by: `upcall hsm --connect`.
  *
- * The program's signals and exit status are its own (program-signals.ts). It ends with the server,
- * and with this process. The server's lines about it are printed here, too.
+ * The program's signals and exit status are its own (program-signals.ts). If the server or this
+ * process ends, the program is killed. The server's lines about it are printed here, too.
  */
 
 import { ServerConnection } from '../acrn-programs/server-connection.js';
@@ -19,8 +19,8 @@ export interface ConnectPlan {
   /** Absolute path of the server's socket. */
   readonly socket: string;
   /**
-   * The program gets at the device by a preloaded C library, the shim, instead of by a seccomp
-   * filter.
+   * Whether the program reaches the device by a preloaded C library, the shim, instead of by a
+   * seccomp filter.
    */
   readonly shim: boolean;
   /** The program and its arguments. */

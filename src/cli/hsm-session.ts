@@ -1,6 +1,6 @@
 /**
- * runHsm: a Service VM with /dev/acrn_hsm, and a program that finds it. serveHsm: one for the
- * programs of `upcall hsm --connect`.
+ * runHsm: a Service VM with /dev/acrn_hsm, and a program that finds it. serveHsm: a Service VM with
+ * /dev/acrn_hsm for the programs of `upcall hsm --connect`.
  *
  * Called by: `upcall hsm`.
  *
@@ -42,8 +42,8 @@ export interface ServerPlan {
 
 export interface HsmPlan extends ServerPlan {
   /**
-   * The program gets at the device by a preloaded C library, the shim, instead of by a seccomp
-   * filter.
+   * Whether the program reaches the device by a preloaded C library, the shim, instead of by a
+   * seccomp filter.
    */
   readonly shim: boolean;
   /** The program and its arguments. */
@@ -51,7 +51,7 @@ export interface HsmPlan extends ServerPlan {
 }
 
 const SOCKET_NAME = 'acrn_hsm';
-/** They end a server without a program. */
+/** They end the server of serveHsm. */
 const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Returns the program's exit status. Rejects with UpcallError if it cannot be started. */
@@ -113,13 +113,13 @@ class Session {
   #server: AcrnServer | undefined;
   /** The process of `runHsm`'s program. Undefined for `serveHsm`. */
   #program: number | undefined;
-  /** VMs so far. */
+  /** Number of VMs that were created. */
   #vms = 0;
   /** Resolved and replaced when a program opens or closes the device. */
   #filesChanged = new Deferred<undefined>();
   readonly #closing = new Deferred<undefined>();
 
-  /** `folder`: holds the socket of a shim. The watchdog removes it. */
+  /** `folder`: where the socket of a shim is. The watchdog removes it. */
   constructor(plan: ServerPlan, reporter: Reporter, folder?: string) {
     this.#watchdog = new Watchdog(folder);
     this.#plan = plan;
@@ -162,7 +162,7 @@ class Session {
     return { ...tools, reporter: this.#lines.about(subject, caller), subject };
   }
 
-  /** Holds a program in CREATE_VM until its page is open, unless one of the two is to end. */
+  /** Waits in CREATE_VM until a page is open, or the program or this session is about to end. */
   async #hold(pageOpened: Promise<void>, caller: AddressSpace): Promise<void> {
     const ends = new Deferred<undefined>();
     const poll = setInterval(() => {
@@ -208,7 +208,7 @@ class Session {
   }
 }
 
-/** A guest that has halted forever makes no request any more. */
+/** Its program may wait for requests forever: a guest that has halted forever makes none. */
 function signalWhenHalted(vm: UserVm, server: AcrnServer, signal: NodeJS.Signals): void {
   vm.onEvent(({ kind }) => {
     const pid = kind === 'halted' ? server.files.ofVm(vm.id)?.process : undefined;

@@ -47,7 +47,7 @@ export const HYPERVISORS: readonly HypervisorChoice[] = [
 ];
 
 /**
- * Throws OPTION_INVALID for an unknown name, HYPERVISOR_MODULE_INVALID for a file without a
+ * Rejects with OPTION_INVALID for an unknown name, HYPERVISOR_MODULE_INVALID for a file without a
  * hypervisor, and HYPERVISOR_UNAVAILABLE for one that does not run here.
  */
 export async function chooseHypervisor(nameOrFile: string, options?: HypervisorOptions): Promise<Hypervisor> {
@@ -60,7 +60,7 @@ export async function chooseHypervisor(nameOrFile: string, options?: HypervisorO
   return choice.create(options);
 }
 
-/** A module of the user. Throws HYPERVISOR_MODULE_INVALID. */
+/** A module of the user. Rejects with HYPERVISOR_MODULE_INVALID. */
 export async function moduleChoice(file: string): Promise<HypervisorChoice> {
   const hypervisor = await loadHypervisor(file);
   return {

@@ -2,7 +2,7 @@
  * Hypervisor modules: the files of `--hypervisor FILE`. The default export of such a JavaScript or
  * TypeScript file is a hypervisor, its class, or a function that returns one.
  *
- * Called by: hypervisor-choice.ts.
+ * Called by: hypervisor-choice.ts; commands/run.ts, for `isModuleName`.
  */
 
 import { resolve } from 'node:path';
@@ -16,7 +16,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { withTimeout } from '../sync/bounded-wait.js';
 import { moduleFileProblem } from './module-file.js';
 
-/** Time limit for each call of a module. A promise of it may never settle. */
+/** Time limit for each call of a module, whose promise may never settle. */
 export const MODULE_LIMIT_MS = 20_000;
 
 const EXPORT_ONE =
@@ -30,7 +30,7 @@ export function isModuleName(name: string): boolean {
 }
 
 /**
- * Loads the hypervisor of a module. Relative paths start at the working directory. Throws
+ * Loads the hypervisor of a module. Relative paths start at the working directory. Rejects with
  * HYPERVISOR_MODULE_INVALID.
  */
 export async function loadHypervisor(file: string, limitMs = MODULE_LIMIT_MS): Promise<Hypervisor> {
@@ -83,8 +83,8 @@ function missingMember(value: unknown): string | undefined {
 }
 
 /**
- * The result of the module's own `available`. Throws HYPERVISOR_MODULE_INVALID if it fails or if
- * the result is invalid.
+ * The result of the module's own `available`. Rejects with HYPERVISOR_MODULE_INVALID if the call
+ * fails or the result is invalid.
  */
 export async function moduleAvailability(
   file: string,
@@ -112,7 +112,7 @@ export async function moduleAvailability(
 
 /**
  * The hypervisor with a `createVm` that names the module when it fails, never ends, or resolves to
- * a value without the hypercalls. It throws HYPERVISOR_MODULE_INVALID then. The module's own
+ * a value without the hypercalls. It rejects with HYPERVISOR_MODULE_INVALID then. The module's own
  * UpcallErrors stay as they are.
  */
 export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = MODULE_LIMIT_MS): Hypervisor {

@@ -3,7 +3,7 @@
  * within a second is counted, and printed with its count at the end of the second. Of more than
  * LINES_PER_SECOND different lines the rest is counted by kind.
  *
- * Called by: EventLog; hsm-session.ts for refused ioctls.
+ * Called by: EventLog; HsmLines, for refused ioctls.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
@@ -44,7 +44,7 @@ export class LineLimit {
     return false;
   }
 
-  /** Prints what was only counted. Called each second, and by the owner at the end. */
+  /** Prints what was only counted. A timer calls it at the end of each second that had a line. */
   flush(): void {
     const { print, rest } = this.#options;
     this.#timer?.cancel();

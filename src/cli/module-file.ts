@@ -1,6 +1,6 @@
 /**
- * What speaks against loading a file as a module, before it is loaded: a device such as /dev/zero
- * would be read without end.
+ * moduleFileProblem: why a file cannot be loaded as a module, found before it is loaded: a device
+ * such as /dev/zero would be read without end.
  *
  * Called by: hypervisor-module.ts, device-option.ts and disk-option.ts.
  */

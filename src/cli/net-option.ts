@@ -20,7 +20,7 @@ export interface NetOption {
   readonly inOwnThread: boolean;
   /** Default: a random one. */
   readonly mac?: string;
-  /** The file of the packets. */
+  /** The file to which the card's packets are captured. */
   readonly pcap?: string;
 }
 

@@ -32,8 +32,8 @@ export interface NewProject {
 }
 
 /**
- * Creates the folder and its files. Throws OPTION_INVALID if `name` is not words of small letters
- * and digits with - between them, or if `folder` has files.
+ * Creates the folder and its files. Rejects with OPTION_INVALID if `name` is not words of small
+ * letters and digits with - between them, or if `folder` has files or cannot be read.
  */
 export async function createProject(kind: ProjectKind, name: string, folder: string): Promise<NewProject> {
   checkName(name);
@@ -63,7 +63,7 @@ function filledIn(text: string, name: string, target: string): string {
     .replaceAll('file:UPCALL', `file:${ofPackage === '' ? '.' : ofPackage}`);
 }
 
-/** `look-counter`: LookCounter. */
+/** `look-counter`: LookCounter. A name that is taken gets `Device` at its end. */
 export function classNameOf(name: string): string {
   const words = name.split('-').map((word) => word.charAt(0).toUpperCase() + word.slice(1));
   const joined = words.join('');

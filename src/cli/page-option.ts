@@ -88,6 +88,7 @@ export function parseRelease(text: string): number {
   );
 }
 
+/** Returns a TCP port. 0: any free one. */
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (port <= 0xffff) return port;
@@ -99,7 +100,7 @@ export function parsePort(text: string): number {
   });
 }
 
-/** Opens the page and prints its address. */
+/** Opens the page and prints its address. Rejects as LiveView.open does. */
 export async function openPage(
   plan: PagePlan,
   vm: UserVm,

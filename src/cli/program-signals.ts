@@ -37,8 +37,9 @@ export function statusOf(end: ProgramEnd, reporter: Reporter): number {
 }
 
 /**
- * Passes signals on to the program, and ends this process by one that comes before `pid` returns a
- * number. Returns a function that ends the forwarding.
+ * Passes signals on to the program, except those that a terminal sends to the program as well. A
+ * signal that comes before `pid` returns a number ends this process, with the status of shells.
+ * Returns a function that ends the forwarding.
  */
 export function forwardSignals(pid: () => number | undefined): () => void {
   const listeners = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
@@ -55,6 +56,7 @@ export function forwardSignals(pid: () => number | undefined): () => void {
   };
 }
 
+/** Does nothing if the process has ended. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);

@@ -101,8 +101,8 @@ class EndedEarly extends Error {
 }
 
 /**
- * Prepares and runs a session. If it ends while it is prepared, the process need not wait for the
- * preparation. Rejects as the two do.
+ * Prepares and runs a session. If the session ends during the preparation, this waits for the
+ * preparation only as long as `cleansUp` says. Rejects as `prepare` and `run` do.
  */
 export async function withEnding<Plan>(
   limits: SessionLimits,
@@ -118,7 +118,7 @@ export async function withEnding<Plan>(
     // A second signal ends the process at once.
     ending.removeSignalListeners();
     const cleanedUp = preparing.catch((error: unknown) => {
-      // It knows what took so long.
+      // This error says what took so long.
       if (error instanceof UpcallError && error.code === 'TIMED_OUT') throw error;
     });
     await atMost(ending.graceMs, cleanedUp);

@@ -27,8 +27,9 @@ export interface SessionDevices {
 }
 
 /**
- * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Throws as
- * attachDevice and UserVm.start do, and DEVICE_MODULE_INVALID after `limitMs`.
+ * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Rejects as
+ * attachDevice, CardSource.create, UserVm.attachCard and UserVm.start do, and with
+ * DEVICE_MODULE_INVALID after `limitMs`.
  */
 export async function startSession(
   vm: UserVm,

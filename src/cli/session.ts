@@ -287,5 +287,5 @@ function savedByKey(plan: SavePlan | undefined): string | undefined {
 }
 
 const LINE_FEED = 0x0a;
-/** For what cards hold, above all unwritten data of disks. */
+/** Time for cards to release what they have open, above all unwritten data of disks. */
 const RELEASE_MS = 60_000;

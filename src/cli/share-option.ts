@@ -54,7 +54,7 @@ function parseShare(text: string): ShareOption {
   return { text, folder, isWritable, inOwnThread, tag: tag ?? DEFAULT_TAG };
 }
 
-/** What speaks against sharing it. */
+/** Why the folder cannot be shared. Undefined if it can. */
 function folderProblem(path: string): string | undefined {
   let status: Stats;
   try {
@@ -68,6 +68,7 @@ function folderProblem(path: string): string | undefined {
 /** The module of a card in a thread of its own. */
 const MODULE = new URL('../device-model/virtio/share/share-card.js', import.meta.url);
 
+/** Its `create` rejects with OPTION_INVALID if this host or this folder cannot be shared. */
 export function shareCard({ text, inOwnThread: hasThread, ...options }: ShareOption): CardSource {
   return {
     option: `--share ${text}`,

@@ -14,7 +14,10 @@ import { BEAT_MS, INTERRUPT_NAME, STALL_CHECKS, StallWord, type StallWatchData }
 
 /** Checks between two interruptions: a second. */
 const CHECKS_PER_INTERRUPT = 4;
-/** If no interruption has arrived after as many checks, the thread is in native code: 4 s. */
+/**
+ * If no interruption has arrived this many checks (4 s) after the first was sent, the thread is in
+ * native code.
+ */
 const NATIVE_CHECKS = 16;
 
 const { words: buffer, fd } = workerData as StallWatchData;

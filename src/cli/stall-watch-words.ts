@@ -14,10 +14,10 @@ export const STALL_WORDS = 2;
 
 /** Interval of beats and of their checks, in ms. */
 export const BEAT_MS = 250;
-/** An event loop that has not turned for as many checks is stalled: 2 s. */
+/** An event loop that has not turned for this many checks (2 s) is stalled. */
 export const STALL_CHECKS = 8;
 
-/** Symbol.for's key of the global function that this thread calls in the watched one. */
+/** Symbol.for's key of the global function that StallWatch's thread calls in the watched one. */
 export const INTERRUPT_NAME = 'upcall.stall-watch';
 
 export interface StallWatchData {

@@ -22,7 +22,7 @@ export interface StallWatchOptions {
    * in `stack`. Must be synchronous.
    */
   readonly onStall: (stack: string) => void;
-  /** Called when the event loop turns: also when there was no stall. */
+  /** Called every BEAT_MS while the event loop turns, also without a stall before. */
   readonly onTurn: () => void;
 }
 

@@ -8,10 +8,10 @@
 import { inspect } from 'node:util';
 import { errorText } from '../io-request/error-text.js';
 
-/** Characters of a thrown value that is no Error. */
+/** Limit of the characters of a thrown value that is no Error. */
 const LONGEST = 200;
 
-/** Without a full stop at its end. `suspects`: the names of devices that it may come from. */
+/** The text has no full stop at its end. `suspects`: the names of devices that it may come from. */
 export function thrownText(thrown: unknown, suspects: readonly string[] = []): string {
   const text = (isError(thrown) || typeof thrown === 'string' ? errorText(thrown).message : shown(thrown))
     .replaceAll(/\s+/g, ' ')

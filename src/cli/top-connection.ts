@@ -33,7 +33,8 @@ export function parseAddress(text: string): { readonly origin: string; readonly 
 
 export class TopConnection {
   /**
-   * Resolves with the reason when the view ends. Rejects with OPTION_INVALID if no page answers.
+   * Resolves with the reason when the view ends. Rejects with OPTION_INVALID if no page answers, or
+   * the page rejects the token.
    */
   readonly ended: Promise<string>;
   readonly #socket: WebSocket;
@@ -45,6 +46,7 @@ export class TopConnection {
   /** Why the VM ended, once it has. */
   #end: string | undefined;
 
+  /** Connects. Throws as `parseAddress`. */
   constructor(address: string) {
     const { origin, token } = parseAddress(address);
     const socket = (this.#socket = new WebSocket(`${origin.replace('http', 'ws')}${LIVE_PATH}`, {

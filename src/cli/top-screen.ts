@@ -4,7 +4,8 @@
  * Called by: commands/top-watch.ts, for each frame.
  *
  * On a small terminal the longest sections are cut first and end with the number of hidden lines,
- * so that every section stays visible. Nothing is wider than 80 columns.
+ * so that every section stays visible as long as LEAST_LINES of each fit. Names in the tables are
+ * cut to NAME_WIDTH. Lines that are wider than the terminal are cut.
  */
 
 import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
@@ -27,7 +28,7 @@ export interface TopView {
   readonly slots: readonly TopSlot[];
   /** The requests that the debugger holds. */
   readonly stops: readonly StopRow[];
-  /** Why the view ended. */
+  /** Why the VM ended. Undefined while it has not. */
   readonly end?: string;
 }
 

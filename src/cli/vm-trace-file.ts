@@ -31,8 +31,8 @@ const FORMATS: ReadonlyMap<string, (name: string) => Promise<TraceExport>> = new
 ]);
 
 /**
- * Returns a function that opens the trace of a VM: MoveSink of vm-tools.ts. Throws OPTION_INVALID
- * for an unknown format or a file that cannot be written.
+ * Returns a function that opens the trace of a VM, as VmToolsOptions.trace. Both throw
+ * OPTION_INVALID for a file that cannot be written, and this also for an unknown format.
  */
 export function vmTraceFiles(path: string): (vm: Pick<UserVm, 'name'>) => Promise<TraceFiles> {
   const format = FORMATS.get(extname(path));

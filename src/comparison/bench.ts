@@ -3,8 +3,7 @@
  *
  * Called by: Comparison. Each `play` begins with a new device.
  *
- * An access of an instant is made when time has come to that instant: timers that are due before
- * or at it have fired.
+ * An access is made after all timers that are due before or at its time have fired.
  */
 
 import { ManualClock } from '../device-model/clock.js';
@@ -13,7 +12,7 @@ import type { DeviceUnderComparison, Observation } from './device-under-comparis
 import type { Step } from './step.js';
 
 const NS_PER_MS = 1e6;
-/** Between two steps without a time. */
+/** Time from one step to the next, if `times` has none for the next. */
 const DEFAULT_STEP_NS = 1000;
 
 /** A device model by the offsets of its comparison (step.ts). `value` has no bits above `size`. */
@@ -37,8 +36,9 @@ export class Bench implements DeviceUnderComparison {
   }
 
   /**
-   * The same at once. `times`: when to make each step, in ns since the first. A step without a time
-   * is made DEFAULT_STEP_NS after the one before it, and none before the one before it.
+   * As `play`, without a promise. `times`: when to make each step, in ns since the first. A step
+   * without a time is made DEFAULT_STEP_NS after the one before. A step whose time is before that
+   * of the step before is made at once after it.
    */
   playNow(steps: readonly Step[], times: readonly number[] = []): readonly Observation[] {
     const clock = new ManualClock();

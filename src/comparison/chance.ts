@@ -1,6 +1,8 @@
 /**
- * Chance: seeded random choices, of which programs are made. The same seed gives the same ones, so
- * the order of the calls must not depend on anything else.
+ * Chance: seeded random choices, of which programs are made. The same seed gives the same choices,
+ * so the order of the calls must not depend on anything else.
+ *
+ * Called by: Comparison, which creates one for each program; the `action` of each ComparedDevice.
  */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
@@ -23,7 +25,7 @@ export class Chance {
     return this.between(0, count - 1);
   }
 
-  /** True once in `times`. */
+  /** True with a probability of 1 in `times`. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }

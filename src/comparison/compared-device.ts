@@ -29,7 +29,7 @@ export interface ComparedDevice {
    * state from one program to the next.
    */
   readonly prologue: readonly Step[];
-  /** A random action that is defined after those before it. */
+  /** A random action whose outcome the data sheet defines after the actions `before`. */
   action(chance: Chance, before: Program): Action;
   /**
    * Whether a program is still defined when actions were removed from it. Default: always. The

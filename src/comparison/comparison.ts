@@ -32,6 +32,7 @@ export interface Finding {
 
 export interface ComparisonResult {
   readonly device: ComparedDevice;
+  /** Programs that were played. */
   readonly programs: number;
   /** Observations that were compared, without those of the prologue. */
   readonly observations: number;
@@ -54,7 +55,7 @@ export class Comparison {
     this.#reference = reference;
   }
 
-  /** Stops at the first difference that is not explained. */
+  /** Stops at the first difference that is not explained. Rejects as the reference's `play`. */
   async run({ seed, programs, length, goOn }: ComparisonOptions): Promise<ComparisonResult> {
     let done = 0;
     let finding: Finding | undefined;

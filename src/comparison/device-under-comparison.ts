@@ -27,7 +27,8 @@ export interface DeviceUnderComparison {
   /** For messages, e.g. `qemu`. */
   readonly name: string;
   /**
-   * Plays steps and returns one observation for each. Throws UpcallError if the machine is gone.
+   * Plays steps and returns one observation for each. Rejects with UpcallError if the machine is
+   * gone.
    *
    * @param times - when to make each step, in ns since the first one. Undefined lets this machine
    *   choose: it is the reference

@@ -1,4 +1,8 @@
-/** The result of a comparison as text for people: what differs, and why that is right. */
+/**
+ * The result of a comparison as text for people: what differs, which side is right, and why.
+ *
+ * Called by: cli/commands/compare.ts.
+ */
 
 import type { ComparedDevice, Difference, ExplainedDifference } from './compared-device.js';
 import type { ComparisonResult, Finding } from './comparison.js';

@@ -1,5 +1,6 @@
 /**
- * shrinkProgram: reduces a program that shows a difference to one in which each action is needed.
+ * shrinkProgram: reduces a program that shows a difference to one in which each action is needed,
+ * as far as MAX_TRIES allow.
  *
  * Called by: Comparison. Removes runs of actions, from half of the program down to single ones, and
  * then clears single bits of what is written, if the device allows any value.
@@ -8,7 +9,7 @@
 import type { ComparedDevice } from './compared-device.js';
 import type { Action, Program, Step } from './step.js';
 
-/** Each try plays the program on both machines. */
+/** Limit of the tries. Each plays a program on both machines. */
 const MAX_TRIES = 600;
 
 /** Returns the reduced program. `stillDiffers` is called with each candidate that is defined. */

@@ -19,6 +19,7 @@ const MAX_ERRNO = 4095;
 
 /**
  * Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands.
+ * Throws UpcallError for invalid words.
  */
 export function clientCommand(
   op: string,

@@ -2,6 +2,8 @@
  * ControlCaller: a process that uses /dev/acrn_hsm, for tests. It has memory, file descriptors and
  * an open file, and passes structures by field names. Its hypervisor has no vCPUs: the test acts
  * for them (hand-driven-hypervisor.ts) and makes each pass of the worker.
+ *
+ * Called by: the tests control-*.test.ts in this folder.
  */
 
 import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
@@ -105,7 +107,7 @@ export class ControlCaller {
 
   /**
    * vCPU `vcpu` of the newest VM makes a port request, and the worker makes a pass. Returns false
-   * if the slot is not FREE.
+   * if the slot was not FREE: there is no request then, only the pass.
    */
   port(vcpu: number, direction: number, port: number, size: number, value = 0): boolean {
     return this.#request(vcpu, IoRequestType.PORT, direction, port, size, value, 0);

@@ -1,13 +1,15 @@
 /**
  * The command line of the script runner: plays a script against the HSM and prints one JSON line
  * for each command. With `-` it reads standard input and answers each command as it comes.
+ *
+ * Called by: `npm run conformance:hsm`.
  */
 
 import { createReadStream } from 'node:fs';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { HsmScript } from './hsm-script.js';
 
-/** Longer lines are refused. */
+/** A line that is longer while its end has not been read is refused: memory is bounded. */
 const MAX_LINE = 65_536;
 
 const [path, ...others] = process.argv.slice(2);

@@ -2,6 +2,8 @@
  * KernelClient: the I/O client of a conformance script. In Linux' driver a client in the kernel has
  * a thread of its own. Here its requests wait until the script's `run` or `runall`. The commands
  * `client` and `mode` choose what its handler does.
+ *
+ * Called by: client-commands.ts and ScriptStage (script-world.ts); the HSM with requests.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';

@@ -1,6 +1,6 @@
 /**
  * ScriptAnswer: the answer to one command of a conformance script, one line of output as JSON.
- * conformance/README.md has its format. The same format has the recorded answers of Linux' driver.
+ * conformance/README.md has its format. The recorded answers of Linux' driver have the same format.
  */
 
 import type { UserVmEvent } from '../vm/user-vm-events.js';

@@ -42,7 +42,10 @@ export interface ScriptProcess {
   /** It closes its file and opens another one. */
   reopen(): Promise<number>;
   useEvent(act: 'signal' | 'read' | 'close', fd: number): number | Promise<number>;
-  /** Results of ATTACH calls that have returned since the last time. Undefined if none waits. */
+  /**
+   * Results of the ATTACH calls that have returned since the last call of this. Undefined if no
+   * call has returned, and none waits.
+   */
   returned(): Promise<readonly number[]> | undefined;
   /** Signals of its eventfds since the last time that were not reported otherwise. */
   signals?(): Promise<readonly number[]>;

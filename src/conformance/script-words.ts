@@ -1,6 +1,6 @@
 /**
- * ScriptWords: the words of one line of a conformance script, each checked. An invalid line is
- * refused with the reason.
+ * ScriptWords: the words of one line of a conformance script, each checked. The methods throw
+ * OPTION_INVALID, with the line and the reason, for a word that is missing or invalid.
  *
  * Called by: the commands, which take word after word.
  */
@@ -68,6 +68,7 @@ export class ScriptWords {
     if (this.hasMore) throw this.error(`"${String(this.#words[this.#at])}" is too much`);
   }
 
+  /** Returns the error for this line. The caller throws it. */
   error(problem: string): UpcallError {
     return new UpcallError('OPTION_INVALID', `"${this.#line}": ${problem}`, {
       remedy: 'The commands are in conformance/README.md',

@@ -2,8 +2,8 @@
  * GuestConsole: the guest's serial console for all pages of a VM. It keeps a history of the output
  * for pages that open later, and queues input until the serial port accepts it.
  *
- * Callers must: the owner of the serial port calls `write` with the guest's output, and `room` when
- * the port can accept input again.
+ * Called by: the owner of the serial port (runSession), which must call `write` with the guest's
+ * output, and `room` when the port can accept input again; PageConnection and LiveView.
  */
 
 /** How much output is kept. */

@@ -22,8 +22,8 @@ export interface LiveViewOptions {
   readonly port?: number;
   /**
    * How long a request of a page stays held after the report that no page is open (RETURN_MS).
-   * Default: DEFAULT_RELEASE_MS. Infinity: until a page continues it. A page may choose otherwise,
-   * and then the default applies.
+   * Default: DEFAULT_RELEASE_MS. Infinity: until a page continues it, or a page chooses a release
+   * after all: it then comes after DEFAULT_RELEASE_MS.
    */
   readonly releaseMs?: number;
   /** The folder of the built page. Default: that of the package. */

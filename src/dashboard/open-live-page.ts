@@ -17,8 +17,8 @@ export interface LivePageOptions {
   /**
    * How long a request that a page holds stays held after the last page has left, in ms. Then the
    * guest continues without the pages' breakpoints. Default: 60 000. Infinity: until a page
-   * continues it. The VM's events say so (`hold-abandoned`, `hold-released`). What the program
-   * itself holds is not affected.
+   * continues it. The VM's events report both (`hold-abandoned`, `hold-released`). Requests that
+   * the caller's own breakpoints hold are not affected.
    */
   readonly releaseMs?: number;
 }

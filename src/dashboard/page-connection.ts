@@ -2,7 +2,7 @@
  * PageConnection: the server's end of one browser's connection. It answers the page's messages, and
  * sends the data that the page watches (protocol.ts).
  *
- * Called by: LiveView, which has one for each open page; its WebSocket.
+ * Called by: LiveView, which creates one for each WebSocket; the WebSocket, with messages.
  *
  * The page is not trusted. Before it has sent the token, it gets nothing, and the server limits its
  * time. A malformed message, too many messages, or a console backlog above the limit close the

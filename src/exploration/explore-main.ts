@@ -226,7 +226,7 @@ async function main(options: Options): Promise<number> {
 }
 
 /**
- * The first Ctrl-C ends the current search and prints what was found. The second ends the process.
+ * The first Ctrl-C ends the current search and prints what was found. The second ends the program.
  */
 process.on('SIGINT', () => {
   if (isInterrupted) process.exit(130);

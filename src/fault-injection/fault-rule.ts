@@ -11,9 +11,9 @@ import type { DirectionName } from '../io-request/io-request.js';
  * The conditions apply in this order.
  */
 export interface FaultTiming {
-  /** In ms since the VM's first start. Default: 0. */
+  /** In ms since the start of the VM. Default: 0. */
   readonly fromMs?: number;
-  /** In ms since the VM's first start, exclusive. Default: no end. */
+  /** In ms since the start of the VM, exclusive. Default: no end. */
   readonly untilMs?: number;
   /** The first N do not fail. Default: 0. */
   readonly after?: number;

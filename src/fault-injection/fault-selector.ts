@@ -1,6 +1,5 @@
 /**
- * Fault selector: whether a rule (RequestFault in fault-rule.ts) selects a request, and the
- * comparisons of names and ranges for other rules.
+ * Fault selector: whether a rule (RequestFault in fault-rule.ts) selects a request.
  *
  * Called by: FaultInjection for each request and rule, and for names; FaultyClient and FaultyDisk.
  */
@@ -46,7 +45,6 @@ function addressOf(request: SelectedRequest): number {
   return joinWords(request.addressLow, request.addressHigh);
 }
 
-/** Whether an access of `size` bytes, or sectors, from `address` on overlaps the span. */
 export function touches(span: Span, address: number, size: number): boolean {
   return address <= span.last && address + size - 1 >= span.first;
 }

@@ -1,7 +1,7 @@
 /**
  * FaultTrigger: the state of one rule. It counts the requests, interrupts, operations or frames
  * that the rule selects, decides which of them fail, and makes the report. Each rule has its own
- * random generator, so its choices do not depend on what other rules select.
+ * random generator, so neither other rules nor other addresses change its choices.
  *
  * Called by: FaultInjection, FaultyClient, and for random choices alter and flipBit, in the Service
  * VM's thread.

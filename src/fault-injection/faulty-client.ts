@@ -2,7 +2,7 @@
  * FaultyClient: an I/O client whose requests fail as the rules say. It wraps another client, gives
  * it a copy of each request, and takes its answer. The wrapped client does not notice.
  *
- * Called by: the HSM, instead of the wrapped client (FaultInjection.wrap).
+ * Called by: the HSM's worker, instead of the wrapped client (FaultInjection.wrap).
  *
  * A client with its own thread answers through the Service VM's thread, always (IoClient.relay),
  * and drives interrupt lines of its own (line-relay.ts). So to the HSM this client is one that

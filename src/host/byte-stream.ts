@@ -14,7 +14,7 @@ export interface ByteStream {
   start(onData: (bytes: Uint8Array) => void, onEnd: () => void): void;
   /** Sends the bytes, which belong to the stream afterwards. Does nothing after the end. */
   write(bytes: Uint8Array): void;
-  /** Ends the stream when the system has taken what was written. Nothing more is read. */
+  /** Ends the stream when the other side has what was written. Nothing more is read. */
   end(): void;
   /** Ends the stream at once. Bytes that are pending may be lost. */
   close(): void;

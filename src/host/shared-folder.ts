@@ -7,7 +7,7 @@
  *
  * No operation leaves the folder. A name is one component, and neither `..` nor a symbolic link is
  * followed. A node is a file, not a path: it stays the same one while others rename its folders. So
- * no time passes between check and use. Devices, FIFOs and sockets can be listed, renamed and
+ * no time passes between check and use. Devices, FIFOs and sockets can be looked at, renamed and
  * removed, and are never opened.
  *
  * All promises reject with FolderError.
@@ -90,7 +90,7 @@ export interface CreateOptions extends FileAccess {
   readonly isExclusive?: boolean;
 }
 
-/** Attributes that are absent stay as they are. */
+/** What is absent stays as it is. */
 export interface FileChanges {
   /** Permission bits. Those that run a program as its owner or group are dropped. */
   readonly mode?: number | undefined;
@@ -126,16 +126,13 @@ export interface FolderNode {
   /** Opens a file, which must be regular: EISDIR, ELOOP and ENXIO for others. */
   open(access: FileAccess): Promise<FolderFile>;
   change(changes: FileChanges): Promise<void>;
-  /** The text of a symbolic link. Rejects with EINVAL for other files. */
+  /** The text of a symbolic link. */
   target(): Promise<Uint8Array>;
-  /**
-   * Removes the name by which it was found. Rejects with ESTALE if the name is not known any more
-   * or another file has it now, and with EBUSY for the root.
-   */
+  /** Removes the name by which it was found. Rejects with ESTALE if another file has it now. */
   remove(): Promise<void>;
-  /** Adds a name for this file. Rejects as `remove` does. */
+  /** Adds a name for this file. ESTALE as `remove`. */
   linkTo(directory: FolderNode, name: Uint8Array): Promise<void>;
-  /** Renames it. Rejects as `remove` does. */
+  /** Renames it. ESTALE as `remove`. */
   moveTo(directory: FolderNode, name: Uint8Array): Promise<void>;
 
   // Of directories. Other nodes reject with ENOTDIR.
@@ -146,14 +143,11 @@ export interface FolderNode {
   /** Rejects with EACCES if it cannot be listed. */
   checkListable(): Promise<void>;
   /**
-   * Calls `take` with each name but `.` and `..`. If `take` throws, the listing ends and rejects
+   * Calls `take` with each name but `.` and `..`. A throw of it ends the listing, which rejects
    * with that error, as a FolderError.
    */
   list(take: (name: Uint8Array) => void): Promise<void>;
-  /**
-   * Creates a regular file, or opens it if it exists. The caller has to release the node and close
-   * the file.
-   */
+  /** Creates a regular file, or opens it if it exists. The caller has to release both. */
   create(name: Uint8Array, options: CreateOptions): Promise<{ readonly node: FolderNode; readonly file: FolderFile }>;
   makeDirectory(name: Uint8Array, mode: number): Promise<FileStatus>;
   makeLink(name: Uint8Array, target: Uint8Array): Promise<FileStatus>;

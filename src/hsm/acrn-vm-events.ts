@@ -71,7 +71,9 @@ export class AcrnVmEvents implements SideWork {
     this.#seenTail = NaN;
   }
 
-  /** Signals without a new element. Userspace may find the ring empty, and must tolerate that. */
+  /**
+   * Signals without a new element. Userspace finds the ring empty, and must be able to bear that.
+   */
   wakeUserspace(): void {
     this.#event?.signal();
   }

@@ -27,8 +27,8 @@ export interface ClearWait {
 }
 
 /**
- * Resolves when no client has a request, or after the last round. As in the driver, the last round
- * reports the client that had a request when it began.
+ * Resolves when no client has a request, or after the last round. As in the driver, that reports
+ * the client that had one when the round began.
  */
 export async function waitForClients({
   vmId,

@@ -1,7 +1,7 @@
 /**
  * IrqFds: interrupts by event (`irqfd`). Each signal of a registered event injects its
- * message-signalled interrupt. The event's counter is not read here, and every further signal
- * injects again.
+ * message-signalled interrupt. The event's counter is not read: it stays readable, and every
+ * further signal injects again.
  *
  * Called by: acrn-hsm/, which creates one for each of its VMs.
  *

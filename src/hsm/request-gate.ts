@@ -5,8 +5,8 @@
  *
  * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that holds nothing has
  * no gate and pays one load of a field.
- * Called by: VmRequests, before it assigns or answers a request; SlotAssignment, when a client
- * answers, and when the time limit asks whether it has.
+ * Called by: VmRequests before it assigns or answers a request. SlotAssignment when a client
+ * answers, and when a time limit asks whether it has.
  * Implementations must: decide and return at once. They release a held request later: one at
  * PENDING by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow.
  * Threads: the Service VM's.

@@ -164,8 +164,7 @@ export class VmClients {
 
   /**
    * Reports a client that has had its request for `elapsedMs`. Under the policy `all-ones`, removes
-   * it first, or finishes the requests of the default client. Returns whether the client keeps the
-   * request.
+   * it first, or finishes the requests of the default client. Returns whether it keeps the request.
    */
   late({ vcpu, owner: client, request: assigned }: SlotAssignment, elapsedMs: number): boolean {
     const { vmId, observer, limitMs, latePolicy: policy } = this.#options;

@@ -16,8 +16,8 @@ const DEFAULT_QEMU = 'qemu-system-x86_64';
 /** Interval of lines about the progress. */
 const PROGRESS_MS = 1000;
 /**
- * The longest actions have 20 steps, and the guest in QEMU takes 3583 in a list (MAX_STEPS in
- * comparison/qemu/player.ts). That has room for these and the device's prologue.
+ * A program and the device's prologue must fit in one list of the guest in QEMU. An action has at
+ * most 20 steps, and a list 3583 (MAX_STEPS in comparison/qemu/player.ts).
  */
 const MAX_LENGTH = 120;
 

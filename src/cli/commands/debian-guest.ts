@@ -32,9 +32,9 @@ const DEBIAN_MEMORY_MIB = 128;
 const ROOT_MEMORY_MIB = 512;
 
 /**
- * Fetches the guest or takes it from the cache. Throws OPTION_INVALID for options that exclude each
- * other, what `fetchDebian` and `rootImage` throw, and TIMED_OUT if `--timeout` has ended the
- * fetch.
+ * Fetches the guest or takes it from the cache. Rejects with OPTION_INVALID for options that
+ * exclude each other, as `readImage`, `ModuleChoice`, `overlayArchive`, `fetchDebian` and
+ * `rootImage` do, and with TIMED_OUT if `--timeout` has ended the fetch.
  */
 export async function debianGuest(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
   for (const [option, value] of [
@@ -118,7 +118,7 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   return groups;
 }
 
-/** With `--root` init copies the files, as they would be below the root's file system otherwise. */
+/** With `--root`, init copies the files: otherwise the root file system would cover them. */
 async function overlayOf({ overlay, root }: RunOptions): Promise<Buffer> {
   if (overlay === undefined) return Buffer.alloc(0);
   if (root === undefined) return overlayArchive(overlay);
@@ -154,7 +154,7 @@ function temporaryFile(): string {
   return join(folder, 'changes.qcow2');
 }
 
-/** Work that `--timeout` and signals end. */
+/** Does `work`, which `--timeout` and signals end. */
 function inTime<T>(
   options: RunOptions,
   reporter: Reporter,

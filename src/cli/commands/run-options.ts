@@ -2,7 +2,7 @@
  * RunOptions: the options of `upcall run` as commander parses them (run.ts describes each), and the
  * guest that they name.
  *
- * Called by: run.ts, debian-guest.ts and run-cards.ts.
+ * Called by: run.ts and debian-guest.ts. run-cards.ts, top.ts and trace-options.ts use the types.
  */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
@@ -83,7 +83,10 @@ export interface ModuleOption {
   readonly text: string;
 }
 
-/** The text is what follows the first comma. Without a comma it is the file as it was given. */
+/**
+ * The text is what follows the first comma. Without a comma it is the file as it was given. Throws
+ * OPTION_INVALID without a file.
+ */
 export function parseModule(option: string): ModuleOption {
   const comma = option.indexOf(',');
   const file = comma === -1 ? option : option.slice(0, comma);
@@ -112,7 +115,7 @@ export function tourScript(hasTerminal: boolean): string {
   return hasTerminal ? 'tour' : 'tour; poweroff';
 }
 
-/** The guest of `upcall run [IMAGE]`, except Debian. Throws IMAGE_NOT_FOUND or OPTION_INVALID. */
+/** A guest of `upcall run [IMAGE]` but Debian. Rejects with OPTION_INVALID, or as readImage. */
 export async function namedGuest(name: string | undefined, options: RunOptions, hasTerminal: boolean): Promise<Guest> {
   if (name !== undefined && options.kernel !== undefined)
     throw new UpcallError('OPTION_INVALID', `two guests are given: ${name} and --kernel ${options.kernel}`, {

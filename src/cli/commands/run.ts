@@ -1,6 +1,8 @@
 /**
  * `upcall run`: runs a guest in this terminal. Also the options that `trace` and `top` share with
  * it, and their translation into a SessionPlan.
+ *
+ * Called by: main.ts; trace.ts and top.ts for what they share.
  */
 
 import { Option, type Command } from 'commander';
@@ -197,7 +199,9 @@ export function addGuestOptions(command: Command): Command {
 }
 
 /**
- * Turns the options into a plan. Throws UpcallError if they are invalid or contradict each other.
+ * Turns the options into a plan: loads the hypervisor and the guest's image, and fetches Debian.
+ * Rejects with UpcallError if options are invalid or contradict each other, or a file or the
+ * hypervisor cannot be used, and as debianGuest.
  */
 export async function planSession(
   name: string | undefined,

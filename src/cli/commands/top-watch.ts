@@ -39,8 +39,8 @@ const STYLES: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> 
 };
 
 /**
- * Resolves when the user quits or the guest ends. Throws OPTION_INVALID if no page answers or the
- * page refuses the token.
+ * Resolves when the user quits or the guest ends. Rejects with OPTION_INVALID if no page answers or
+ * the page refuses the token.
  */
 export async function watchAddress(address: string): Promise<void> {
   const connection = new TopConnection(address);
@@ -55,7 +55,7 @@ export async function watchAddress(address: string): Promise<void> {
   }
 }
 
-/** Runs the guest until it ends or the user quits, which is no failure: by a key or a signal. */
+/** Runs the guest until it ends, or the user quits by a key or a signal: the status is then OK. */
 export async function runAndWatch(plan: SessionPlan, reporter: Reporter, ending: SessionEnding): Promise<ExitStatus> {
   // An object: TypeScript takes a `let` that only a callback changes for false.
   const session = { hasQuit: false };
@@ -108,7 +108,7 @@ class Screen {
   readonly quit: Promise<undefined>;
   readonly #view: () => TopView | undefined;
   readonly #timer: NodeJS.Timeout;
-  /** What restores the terminal's mode, such as a signal or an error, also leaves the screen. */
+  /** Restoring the terminal's mode, also after a signal or an error, leaves the screen as well. */
   readonly #terminal = new RawTerminal({ setRawMode: (isRaw) => this.#show(isRaw) });
   readonly #isTerminal = process.stdout.isTTY;
   #isShown = false;

@@ -1,12 +1,12 @@
 /**
  * TraceFiles: the files that `upcall trace` and `upcall hsm --trace` write.
  *
- * - Called by: cli/commands/trace.ts and cli/vm-trace-file.ts create it. It gets each move (change
- *   of a slot's state) and interrupt.
+ * - Called by: cli/commands/trace.ts and cli/vm-trace-file.ts, with each move (change of a slot's
+ *   state) and each interrupt event.
  * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
  *   disk, so nothing is lost and memory is bounded.
- * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost
- *   meanwhile are counted.
+ * - Standard output is usually a pipe to another program. `add` waits for it without stopping the
+ *   guest. Meanwhile the trace may lose moves, which its reader counts.
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -57,7 +57,7 @@ export class TraceFiles {
     }));
   }
 
-  /** Adds an event to each file whose format has it. Throws OPTION_INVALID if a write fails. */
+  /** Adds an event to each file whose format has it. Rejects as `close` does. */
   async add(event: Move | InterruptEvent): Promise<void> {
     for (const target of this.#targets) {
       const { trace } = target;
@@ -66,6 +66,7 @@ export class TraceFiles {
     }
   }
 
+  /** Ends the files. Rejects with OPTION_INVALID if a write fails. */
   async close(): Promise<void> {
     for (const target of this.#targets) {
       this.#append(target, target.trace.end());

@@ -56,7 +56,7 @@ export function filterOf({ client, type, address, vcpu, direction }: TraceOption
   };
 }
 
-/** Parses `0x3f8-0x3ff` (both ends inclusive) or one address. */
+/** Parses `0x3f8-0x3ff` (both ends inclusive) or one address. Throws OPTION_INVALID. */
 export function parseAddresses(text: string): { readonly from: number; readonly to: number } {
   const match = /^(0x[0-9a-f]{1,13}|\d{1,15})(?:-(0x[0-9a-f]{1,13}|\d{1,15}))?$/i.exec(text.trim());
   const from = Number(match?.[1] ?? NaN);
@@ -67,7 +67,10 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
   });
 }
 
-/** Returns a whole number from `min` to `max`, both inclusive. Also for options of `upcall hsm`. */
+/**
+ * Returns a whole number from `min` to `max`, both inclusive. Throws OPTION_INVALID for any other
+ * text. Also for options of `upcall hsm`.
+ */
 export function parseCount(option: string, text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;

@@ -54,7 +54,10 @@ export function addTraceCommand(program: Command, context: CommandContext): void
     });
 }
 
-/** The open of a FIFO blocks this thread until it is read: only a signal's default ends it then. */
+/**
+ * Opening a FIFO blocks this thread until a reader opens it. Meanwhile a signal can end the process
+ * only if it has no listener.
+ */
 function openFiles(targets: readonly TraceTarget[], ending: SessionEnding): TraceFiles {
   ending.removeSignalListeners();
   try {
@@ -92,7 +95,7 @@ async function writeMoves(
   let moves = 0;
   let lost = 0;
   const filter = filterOf(options);
-  // Who asks for certain requests gets nothing else.
+  // With a filter of requests, interrupts are left out by default.
   const { interrupts: hasInterrupts = Object.keys(filter).length === 0 } = options;
   let interrupts = 0;
   for await (const event of hasInterrupts ? vm.inspection.traceWithInterrupts(filter) : vm.trace(filter)) {

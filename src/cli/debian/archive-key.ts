@@ -2,7 +2,7 @@
  * ARCHIVE_KEYS: the OpenPGP keys that sign the index of Debian 12, pinned in this file, so that no
  * key has to be fetched first. https://ftp-master.debian.org/keys.html lists their fingerprints.
  *
- * Called by: fetchDebian, for a mirror without apt (decision 31).
+ * Called by: openSource, for a mirror without apt (decision 31).
  */
 
 /**

@@ -21,7 +21,7 @@ import { ROOT_PACKAGES } from './root-packages.js';
 import { MKE2FS, MKE2FS_FILES, ROOT_BUILT, ROOT_SCRIPT, STEP } from './root-script.js';
 
 export interface RootOptions extends FetchOptions {
-  /** The upcall command, which runs the guest that builds the image. */
+  /** Path of upcall's script. Node runs it with the guest that builds the image. */
   readonly program: string;
 }
 
@@ -37,7 +37,7 @@ const BUILD_MEMORY_MIB = 512;
 const LAST_LINES = 8;
 
 /**
- * Returns the path of the image, which must not be written. Throws DOWNLOAD_FAILED,
+ * Returns the path of the image, which must not be written. Rejects with DOWNLOAD_FAILED,
  * SIGNATURE_INVALID, TOOL_MISSING, TOOL_FAILED if the guest could not build it, and the signal's
  * reason after an abort.
  */

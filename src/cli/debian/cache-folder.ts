@@ -1,6 +1,6 @@
 /**
- * fromCache: what is fetched or built once. Concurrent runs each build in a folder of their own,
- * and the first to finish renames its result to the final name.
+ * fromCache: a folder of the cache, whose contents are fetched or built once. Concurrent runs each
+ * build in a folder of their own, and the first to finish renames its result to the final name.
  *
  * Called by: fetchDebian and rootImage.
  */
@@ -19,20 +19,21 @@ export interface CacheEntry<T> {
   /** Writes the contents to `result`, which exists. `work` is for what is removed at the end. */
   readonly build: (result: string, work: string) => Promise<void>;
   readonly signal?: AbortSignal | undefined;
-  /** In MB. */
+  /** Room that `build` needs, in MB. For the message of a failure. */
   readonly room: number;
 }
 
 /** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
 /**
- * An unfinished folder of another machine that is older than this belongs to no running process.
+ * An unfinished folder that is older than this is removed, although its process may be running: on
+ * another machine that cannot be checked.
  */
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
 
 /**
- * Throws DOWNLOAD_FAILED if the cache cannot be used, the signal's reason after an abort, and what
- * `build` throws.
+ * Returns what `open` returns. Rejects with DOWNLOAD_FAILED if the cache cannot be used or the
+ * folder is incomplete, with the signal's reason after an abort, and as `build` does.
  */
 export async function fromCache<T>(cacheDir: string, entry: CacheEntry<T>): Promise<T> {
   try {
@@ -76,7 +77,7 @@ async function openOrBuild<T>(cacheDir: string, { name, open, build, signal }: C
   return built;
 }
 
-/** Removes the unfinished folders of processes that were killed. */
+/** Removes the unfinished folders of dead processes, and old ones. */
 async function removeLeftBehind(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     if (!name.startsWith(UNFINISHED)) continue;

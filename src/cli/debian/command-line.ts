@@ -32,8 +32,8 @@ const PARAMETERS = [
 ] as const;
 
 /**
- * `extra` comes last and overrides: of most parameters the kernel uses the last value. Those of
- * `console` and `initcall_blacklist` add up.
+ * `extra` comes last and overrides: of most parameters the kernel uses the last value. The values
+ * of `console` and `initcall_blacklist` add up.
  */
 export function debianCommandLine(extra = ''): string {
   return [...PARAMETERS, ...(extra === '' ? [] : [extra])].join(' ');

@@ -4,13 +4,13 @@
  *
  * Called by: debianGuest.
  *
- * The driver creates ports while init goes on, and nothing but a look at them says when.
+ * The driver creates the console and the ports while init goes on, so the script polls for them.
  */
 
 import { CpioArchive } from './cpio-archive.js';
 import { CONSOLE_SCRIPT } from './initramfs.js';
 
-/** Hundredths of a second until the script goes on without a port. */
+/** Hundredths of a second that the script waits in all. Then it goes on without what is missing. */
 const MAX_WAITS = 1000;
 
 const WAIT = `waits=0
@@ -23,7 +23,10 @@ wait_for() {
 }
 `;
 
-/** The file is there before the device: without that, opening it would end the shell, and init. */
+/**
+ * /dev/hvc0 exists before it can be opened, so the script first tries that in a subshell. A failed
+ * redirection of `exec` would end the shell, which is init.
+ */
 const TERMINAL = `if wait_for '[ -c /dev/hvc0 ] && (: </dev/hvc0) 2>/dev/null'; then
   exec </dev/hvc0 >/dev/hvc0 2>&1
   terminal=hvc0
@@ -41,7 +44,10 @@ else
 fi
 `;
 
-/** Without a console and ports, no bytes. The names have no characters of the shell's. */
+/**
+ * Returns no bytes without a console and ports. The names must have no character that is special to
+ * the shell.
+ */
 export function consoleArchive(hasTerminal: boolean, ports: readonly { readonly name: string }[]): Buffer {
   if (!hasTerminal && ports.length === 0) return Buffer.alloc(0);
   const lines = [

@@ -1,5 +1,5 @@
 /**
- * readDeb: files of a Debian package, without Debian's tools. Facts: deb(5), ar(5), and tar with
+ * readDeb: files of a Debian package, without Debian's tools. Sources: deb(5), ar(5), and tar with
  * GNU's long names.
  *
  * Called by: readKernelPackage for the kernel's package, fetchDebian for busybox's, rootArchive and
@@ -30,7 +30,7 @@ export interface DebEntry {
   readonly content: Uint8Array;
 }
 
-/** Limit of one file, above that of any kernel or module. */
+/** Limit of one file that is returned, above the size of any kernel or module. */
 const MAX_FILE_BYTES = 128 * 2 ** 20;
 const AR_MAGIC = '!<arch>\n';
 const AR_HEADER_BYTES = 60;
@@ -39,8 +39,8 @@ const READ_BYTES = 1 << 20;
 
 /**
  * The entries of one part of the package: `control` (description and scripts) or `data` (files).
- * `isWanted` gets each path; without it, all entries are returned. Throws DOWNLOAD_FAILED if the
- * package is damaged, and the signal's reason after an abort.
+ * `isWanted` gets each path. Default: all entries are returned. Rejects with DOWNLOAD_FAILED if the
+ * package is damaged, and with the signal's reason after an abort.
  */
 export async function readDeb(
   file: string,

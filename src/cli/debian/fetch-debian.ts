@@ -65,9 +65,9 @@ export function debianCacheDir(): string {
 }
 
 /**
- * Returns the cached guest, or fetches it. Throws TOOL_MISSING, DOWNLOAD_FAILED, SIGNATURE_INVALID,
- * what `unpackKernel` and `readKernelPackage` throw for a kernel or module that cannot be used, and
- * the signal's reason after an abort.
+ * Returns the cached guest, or fetches it. Rejects with TOOL_MISSING, DOWNLOAD_FAILED or
+ * SIGNATURE_INVALID, as `unpackKernel` and `readKernelPackage` for a kernel or module that cannot
+ * be used, and with the signal's reason after an abort.
  */
 export function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
   const { cacheDir = debianCacheDir(), progress = () => undefined, signal } = options;

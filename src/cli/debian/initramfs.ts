@@ -25,7 +25,7 @@ export const COMMANDS_ENDED = 'upcall: commands ended with status';
 export const SIZE_PARAMETER = 'upcall.size';
 
 /**
- * Kernel parameter with shell commands. The kernel keeps a quoted value together and its quotes.
+ * Kernel parameter with shell commands. /proc/cmdline has it with its quotes.
  */
 export const RUN_PARAMETER = 'upcall.run';
 
@@ -35,7 +35,7 @@ export const SAVE_PARAMETER = 'upcall.save';
 export const SAVE_POST_CODE = 0x5a;
 const POST_PORT = 0x80;
 
-/** DebugExit's, among the devices of standardPc. */
+/** Port of DebugExit, a device of standardPc. */
 const DEBUG_EXIT_PORT = 0xf4;
 
 /** Modules of a run, by name, which come in an archive of their own. */
@@ -50,11 +50,11 @@ export const NETWORK_SCRIPT = 'etc/network.sh';
 /** Sets up the virtio console of this run, in an archive of its own. Sets `terminal`. */
 export const CONSOLE_SCRIPT = 'etc/console.sh';
 
-/** Kernel parameter with the device that has the root file system. Without it, busybox is all. */
+/** Kernel parameter with the device of the root file system. Without it, busybox is the root. */
 export const ROOT_PARAMETER = 'upcall.root';
 /** Files that init copies over that file system, in an archive of their own. */
 export const OVERLAY = 'overlay';
-/** Where it is mounted until it takes over. */
+/** Where it is mounted. Commands and the login shell run in it by chroot. */
 const ROOT = 'newroot';
 
 /** The script /init. */
@@ -156,7 +156,10 @@ export function sizeParameter(terminal: { readonly rows?: number; readonly colum
   return rows > 0 && columns > 0 ? `${SIZE_PARAMETER}=${rows}x${columns}` : undefined;
 }
 
-/** The kernel parameter that makes init run `commands` (for sh) and power off. */
+/**
+ * The kernel parameter that makes init run `commands` (for sh) and power off. Throws OPTION_INVALID
+ * for a double quote or a line break.
+ */
 export function runParameter(commands: string): string {
   if (/["\n]/.test(commands))
     throw new UpcallError('OPTION_INVALID', 'the commands for the guest contain a double quote or a line break', {

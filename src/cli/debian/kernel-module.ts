@@ -1,6 +1,6 @@
 /**
- * KernelModule: a Linux module's file and what its section .modinfo says of it. Facts: System V
- * ABI, chapter "sections"; the section has strings "tag=value", each ended by a zero.
+ * KernelModule: a Linux module's file and what its section .modinfo says of it: strings
+ * "tag=value", each ended by a zero. Source: System V ABI, chapter "Sections".
  *
  * Called by: readKernelPackage and PackageModules; ModuleChoice for files of the operator.
  */

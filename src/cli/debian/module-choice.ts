@@ -28,7 +28,10 @@ export class ModuleChoice {
   /** By the modules' names. */
   readonly #parameters: ReadonlyMap<string, string>;
 
-  /** Throws IMAGE_NOT_FOUND, IMAGE_MALFORMED, or OPTION_INVALID for what is not a module. */
+  /**
+   * Rejects with OPTION_INVALID for what is not a module or is given twice, and for parameters with
+   * a line break, and as readImage and readKernelModule do.
+   */
   static async read(groups: ReadonlySet<ModuleGroup>, given: readonly ModuleArgument[]): Promise<ModuleChoice> {
     const names: string[] = [...groups].flatMap((group) => MODULE_GROUPS[group]);
     const files: KernelModule[] = [];
@@ -64,8 +67,8 @@ export class ModuleChoice {
   }
 
   /**
-   * The modules to load, in this order. Throws OPTION_INVALID for a file that was built for another
-   * kernel, and for a module that is missing.
+   * The modules to load, in this order. Rejects with OPTION_INVALID for a file that was built for
+   * another kernel, and for a module that is missing.
    */
   async inOrder(modules: PackageModules): Promise<ModuleToLoad[]> {
     if (this.#names.length === 0 && this.#files.length === 0) return [];

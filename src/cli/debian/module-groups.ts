@@ -2,7 +2,7 @@
  * MODULE_GROUPS: the modules of the kernel's package that upcall's devices need, by what they are
  * for. Dependencies are not listed: the modules name them.
  *
- * Called by: fetchDebian, which keeps these modules; debianGuest, which loads groups.
+ * Called by: fetchDebian, which keeps these modules; ModuleChoice, which loads groups of them.
  */
 
 export const MODULE_GROUPS = {

@@ -26,7 +26,11 @@ export interface SourceOptions {
 /** Debian's own network of mirrors. */
 export const DEFAULT_MIRROR = 'https://deb.debian.org/debian';
 
-/** Packages are kept in a folder below `work`. `problem` says why lists are missing, or is "". */
+/**
+ * Opens the source and updates its lists. Packages are kept in a folder below `work`. `problem`
+ * says why lists are missing, or is "". Rejects as `PackageSource.update` does, but TOOL_MISSING
+ * from apt leads to the mirror.
+ */
 export async function openSource(
   work: string,
   progress: Progress,

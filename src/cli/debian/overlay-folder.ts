@@ -3,8 +3,8 @@
  * kept. Root owns everything. A link is never followed, so nothing outside of the folder is read.
  *
  * Called by: debianGuest.
- * Callers must: own the folder. A part of it that is replaced by a link while it is read may be
- * followed.
+ * Callers must: trust those who may write to the folder. If a folder in it is replaced by a link
+ * during the call, that link may be followed.
  */
 
 import { constants } from 'node:fs';
@@ -13,16 +13,17 @@ import { join } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { CpioArchive } from './cpio-archive.js';
 
-/** Limit of all files together. The guest holds them in memory, for some time twice. */
+/** Limit of all files together. The guest has them in memory, for some time twice. */
 export const MAX_OVERLAY_MIB = 256;
 /** Limit of the number of files, folders and links. */
 const MAX_ENTRIES = 100_000;
-/** Windows has no links of this kind in a path that `lstat` calls a file. */
+/** Windows has no such flag. */
 const NO_FOLLOW = (constants as Partial<typeof constants>).O_NOFOLLOW ?? 0;
 
 /**
- * What is in `folder`, below `prefix` ("" or a path that ends with "/"). Throws OPTION_INVALID if
- * the folder cannot be read, is too large, or has what is neither a file, a folder nor a link.
+ * What is in `folder`, below `prefix` ("" or a path that ends with "/"). Rejects with
+ * OPTION_INVALID if the folder cannot be read, is too large, or has an entry that is neither a
+ * file, a folder nor a link.
  */
 export async function overlayArchive(folder: string, prefix = ''): Promise<Buffer> {
   const archive = new CpioArchive();

@@ -1,7 +1,7 @@
 /**
  * readFields: fields of a description in Debian's form (deb822): "Field: value".
  *
- * Called by: the package sources and signed-release.ts.
+ * Called by: the package sources, signed-release.ts and root-archive.ts.
  */
 
 /** E.g. Version and Depends. */

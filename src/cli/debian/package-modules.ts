@@ -52,8 +52,8 @@ export class PackageModules {
 
   /**
    * The modules `names` with their dependencies, each once, in the order in which they can be
-   * loaded. `others` are modules of the operator: they need not be in the package. Those that are
-   * part of the kernel are left out. Throws OPTION_INVALID for a module that does not exist.
+   * loaded. `others` are modules of the operator: they need not be in the package. Modules that are
+   * part of the kernel are left out. Rejects with OPTION_INVALID for a module that does not exist.
    */
   async inOrder(names: readonly string[], others: readonly KernelModule[] = []): Promise<KernelModule[]> {
     const order = new Map<string, KernelModule>();

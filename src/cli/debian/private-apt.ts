@@ -5,7 +5,7 @@
  * folder: not the system's package lists, cache or status file. Hooks of the system's configuration
  * do not run.
  *
- * Called by: fetchDebian.
+ * Called by: openSource, which opens it; fetchDebian and rootImage, as PackageSource.
  */
 
 import { mkdir, readdir, writeFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
  * rootArchive: the files of packages as one tar archive of a root file system, in the state in
  * which dpkg has unpacked them and has still to configure them. `dpkg --configure -a` runs in the
- * guest. Facts: dpkg(1), deb-control(5), and dpkg's folder /var/lib/dpkg/info.
+ * guest. Sources: dpkg(1), deb-control(5), and dpkg's folder /var/lib/dpkg/info.
  *
  * Called by: rootImage. No script of a package runs here.
  */
@@ -34,7 +34,10 @@ export interface RootFile {
   readonly mode?: number;
 }
 
-/** `own` are files that no package has. `onPackage` is called before each package is read. */
+/**
+ * `own` are files that no package has. `onPackage` is called before each package is read. Rejects
+ * as readDeb does.
+ */
 export async function rootArchive(
   packages: readonly string[],
   own: readonly RootFile[],

@@ -1,13 +1,13 @@
 /**
- * rootFiles: the files of the root file system that no package has: its names, and where apt of
- * the guest fetches packages.
+ * rootFiles: the files of the root file system that no package has: host names, mounts, and where
+ * the guest's apt fetches packages.
  *
  * Called by: rootImage.
  */
 
 import { DPKG_LEAVES_OUT, type RootFile } from './root-archive.js';
 
-/** What the guest's apt gets of the host: lines of sources.list and apt.conf, and certificates. */
+/** What the guest's apt gets from the host: lines of sources.list and apt.conf, certificates. */
 export interface GuestSources {
   readonly lines: readonly string[];
   readonly configuration: readonly string[];
@@ -16,8 +16,8 @@ export interface GuestSources {
 }
 
 /**
- * Of the processor's time: gzip unpacks a list several times faster than xz, translations are not
- * read, and whole lists are fetched instead of patches of them.
+ * To save the guest processor time: gzip unpacks a list several times faster than xz, translations
+ * are not read, and whole lists are fetched instead of patches of them.
  */
 const APT_CONFIGURATION = [
   'Acquire::Languages "none";',

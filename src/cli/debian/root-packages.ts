@@ -2,7 +2,7 @@
  * ROOT_PACKAGES: what the root file system of `upcall run debian --root` is made of, and
  * withDependencies, which adds what these need.
  *
- * Called by: PrivateApt and DebianMirror, which download them.
+ * Called by: rootImage, for the names; DebianMirror, for the dependencies. (apt finds them itself.)
  */
 
 import type { PackageFields } from './package-fields.js';
@@ -22,7 +22,7 @@ export const ROOT_PACKAGES: readonly string[] = [
   'usr-is-merged',
 ];
 
-/** Limit of the packages of one root, a hundred in Debian 12. */
+/** About this number of packages, no more dependencies are added. Debian 12 needs a hundred. */
 const MAX_PACKAGES = 1000;
 
 export interface PackageList {
@@ -34,7 +34,7 @@ export interface PackageList {
 /**
  * The packages `names` and all that they depend on. Of alternatives, one that is chosen already
  * counts, otherwise the first that exists. Versions are not compared: one archive is consistent.
- * Returns the names that are missing as well.
+ * `missing` has the names that do not exist, and alternatives as "a | b".
  */
 export function withDependencies(
   names: readonly string[],

@@ -10,7 +10,7 @@ export const STEP = 'upcall-root: ';
 /** Printed when everything is done. */
 export const ROOT_BUILT = 'upcall-root: built';
 
-/** Of the package, beside busybox's program of that name, which makes no ext4. */
+/** Name of the program of e2fsprogs. Busybox has one of the same name, which makes no ext4. */
 export const MKE2FS = 'mke2fs';
 
 export const ROOT_SCRIPT = `set -e

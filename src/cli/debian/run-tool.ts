@@ -1,5 +1,5 @@
 /**
- * runTool: runs one of the machine's programs and keeps the end of its output, for messages.
+ * runTool: runs one of the machine's programs and returns its status and the end of its output.
  *
  * Called by: PrivateApt.
  */

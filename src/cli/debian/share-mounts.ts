@@ -8,7 +8,7 @@
 import { CpioArchive } from './cpio-archive.js';
 import { MOUNT_TABLE } from './initramfs.js';
 
-/** Bytes of a message: the most that Linux' transport takes. Its default is 8 KiB at the least. */
+/** Size of a 9P message: the most that Linux' virtio transport takes. Its default is smaller. */
 const MESSAGE_BYTES = 512_000;
 const OPTIONS = `trans=virtio,version=9p2000.L,msize=${MESSAGE_BYTES},nodev,nosuid`;
 

@@ -34,8 +34,8 @@ export interface ReleaseCheck {
 const HASH_LINE = /^ ([0-9a-f]{64}) +(\d{1,15}) +(\S+)$/;
 
 /**
- * Throws SIGNATURE_INVALID for a text that none of the keys has signed, or of another release, or
- * that has expired. Throws TOOL_MISSING without the optional package openpgp.
+ * Rejects with SIGNATURE_INVALID for a text that none of the keys has signed, or of another
+ * release, or that has expired, and with TOOL_MISSING without the optional package openpgp.
  */
 export async function readSignedRelease(text: string, check: ReleaseCheck): Promise<SignedRelease> {
   const { url, codename, now = new Date() } = check;

@@ -19,7 +19,7 @@ export class FileBackend implements ConsoleBackend {
   readonly #report: (message: string) => void;
   #port: ConsolePortHandle | undefined;
   #waiting: Uint8Array[] = [];
-  /** With those that are being written. */
+  /** Bytes that are not written yet, also those that are being written. */
   #waitingBytes = 0;
   #isFull = false;
   #hasFailed = false;

@@ -5,7 +5,8 @@
  * Called by: VirtioConsole, as a ConsoleBackend.
  *
  * What the guest does not take stays in the socket, and what the program does not read stays in the
- * guest. While no program is connected, the guest's port has nothing at its other end.
+ * guest. While no program is connected, the guest sees that its port has no other end, and what it
+ * writes is dropped.
  */
 
 import { lstatSync, rmSync } from 'node:fs';
@@ -19,7 +20,7 @@ export const MAX_WAITING_SOCKET_BYTES = 64 * 1024;
 export const MAX_WAITING_PROGRAMS = 4;
 /** How long a program may take to read the last bytes. */
 const LAST_BYTES_MS = 1000;
-/** Of the socket's file: only its owner can connect. */
+/** The umask for the socket's file: only its owner can connect. */
 const OTHERS_MASK = 0o177;
 
 export class SocketBackend implements ConsoleBackend {
@@ -33,8 +34,8 @@ export class SocketBackend implements ConsoleBackend {
   #isClosed = false;
 
   /**
-   * Listens at `path`, also if a process that has ended left it behind. `option`: for messages.
-   * Rejects with OPTION_INVALID.
+   * Listens at `path`. A socket there that no process listens at is replaced. `option`: for
+   * messages. Rejects with OPTION_INVALID.
    */
   static async listen(option: string, path: string): Promise<SocketBackend> {
     const invalid = (fact: string, remedy: string, cause?: unknown): UpcallError =>
@@ -61,10 +62,10 @@ export class SocketBackend implements ConsoleBackend {
     return new SocketBackend(server);
   }
 
-  /** The server listens. */
+  /** `server` must listen already. */
   constructor(server: Server) {
     this.#server = server.unref();
-    // Of connections that cannot be accepted. The program sees its connection end.
+    // An error means that a connection cannot be accepted. The program sees its connection end.
     server.on('error', () => undefined);
     server.on('connection', (socket) => this.#accept(socket));
   }
@@ -76,7 +77,7 @@ export class SocketBackend implements ConsoleBackend {
 
   write(bytes: Uint8Array): number {
     const socket = this.#socket;
-    // It has gone, which follows as an event.
+    // The program has disconnected: `close` follows.
     if (socket?.writable !== true) return bytes.length;
     const taken = Math.max(0, Math.min(bytes.length, MAX_WAITING_SOCKET_BYTES - socket.writableLength));
     if (taken > 0) socket.write(bytes.slice(0, taken));
@@ -84,7 +85,7 @@ export class SocketBackend implements ConsoleBackend {
   }
 
   room(): void {
-    // During the guest's access.
+    // This is called during the guest's access: deliver afterwards.
     setImmediate(() => this.#deliver());
   }
 

@@ -3,9 +3,9 @@
  *
  * Called by: VirtioConsole, as a ConsoleBackend; runSession, which attaches its streams to it.
  *
- * A reader of standard output that is slow slows the guest. One that has stopped must not stop it:
- * a driver may wait for its buffer with its interrupts disabled. So after ROOM_WAIT_MS
- * (console-output.ts) what it wrote is dropped.
+ * A slow reader of standard output slows the guest. A reader that has stopped must not stop the
+ * guest: its driver may wait for the buffer with interrupts disabled. So after ROOM_WAIT_MS
+ * (console-output.ts) the guest's output is dropped.
  */
 
 import type { ConsoleBackend, ConsolePortHandle } from '../../device-model/virtio/console/console-backend.js';
@@ -30,7 +30,7 @@ export class TerminalBackend implements ConsoleBackend {
   #hasWaited = false;
   #hasDropped = false;
 
-  /** Called before the VM starts. */
+  /** Must be called before the VM starts. */
   attach(terminal: SessionTerminal): void {
     this.#terminal = terminal;
   }

@@ -53,7 +53,7 @@ function differing({ steps, ours, reference }: Difference): { register: number; 
     .filter(({ bits }) => bits !== 0);
 }
 
-/** Function 00:00.0. */
+/** Selects a register of function 00:00.0. */
 function select(register: number): Step {
   return write(ADDRESS, (ENABLE | (register & 0xfc)) >>> 0, 4);
 }

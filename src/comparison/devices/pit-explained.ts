@@ -21,7 +21,7 @@ const READ_BACK_STATUS = 0xe0;
 const NULL_COUNT = 0x40;
 const OUT = 0x80;
 
-/** What a list of steps says about a counter. It knows no time: a count that was written counts. */
+/** What a list of steps says about a counter, without times: a count is taken as loaded at once. */
 interface CounterState {
   /** Bits 1 to 3 of the control word. 6 and 7 are modes 2 and 3. */
   mode: number;

@@ -67,8 +67,8 @@ function action(chance: Chance, before: Program): Action {
       // 1200 ticks are a millisecond.
       return programmed(counter, modeFor(chance, counter), chance.between(counter === 0 ? 1200 : 4, 0xffff));
     case 1:
-      // The next cycle, or now, begins with a new count. The counter's mode is not known here, so
-      // the count suits all of them.
+      // A new count, for now or for the next cycle. The counter's mode is not known here, so the
+      // count suits all modes.
       return before.length === 0
         ? [wait(10)]
         : [write(counter, chance.byte()), write(counter, chance.between(counter === 0 ? 6 : 1, 0xff))];

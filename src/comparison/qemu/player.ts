@@ -20,7 +20,7 @@ const STEP_BYTES = 8;
 /** Time-stamp counter (u64), then the value that was read (u32). */
 export const RECORD_BYTES = 12;
 
-/** Steps of a list. It ends below the records, with a step for the end. */
+/** Limit of the steps of a list. With a step for its end, the list fits below the records. */
 export const MAX_STEPS = (RECORDS_ADDRESS - STEPS_ADDRESS) / STEP_BYTES - 1;
 
 // Kinds of steps. They are offsets in the guest's jump table, by the size of the access.

@@ -1,4 +1,8 @@
-/** QemuDevice: one device of a QEMU machine, as the reference of a comparison. */
+/**
+ * QemuDevice: one device of a QEMU machine, as the reference of a comparison.
+ *
+ * Called by: Comparison; cli/commands/compare.ts creates it.
+ */
 
 import type { DeviceUnderComparison, Observation } from '../device-under-comparison.js';
 import type { Step } from '../step.js';
@@ -20,7 +24,7 @@ export class QemuDevice implements DeviceUnderComparison {
 
   /**
    * The guest makes the steps as fast as it can, so `times` must be undefined. A machine plays one
-   * list at a time, of at most MAX_STEPS steps. Throws TOOL_FAILED.
+   * list at a time. Rejects with TOOL_FAILED, and with RangeError for more than MAX_STEPS steps.
    */
   async play(steps: readonly Step[]): Promise<readonly Observation[]> {
     const { records, changes, highBefore } = await this.#machine.play(encodeSteps(steps, this.#port), steps.length);

@@ -41,7 +41,7 @@ export interface Played {
   readonly highBefore: ReadonlySet<number>;
 }
 
-/** The first line of `--version`. Throws TOOL_MISSING or TOOL_FAILED. */
+/** The first line of `--version`. Rejects with TOOL_MISSING or TOOL_FAILED. */
 export async function qemuVersion(program: string): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, ['--version'], { timeout: 10_000 });
@@ -104,7 +104,7 @@ export class QemuMachine {
     });
   }
 
-  /** Starts `program`, a qemu-system-x86_64. */
+  /** Starts `program`, a qemu-system-x86_64. Rejects with TOOL_FAILED if it cannot be started. */
   static async start(program: string): Promise<QemuMachine> {
     const scratch = await mkdtemp(join(tmpdir(), 'upcall-compare-'));
     let machine: QemuMachine | undefined;
@@ -123,7 +123,7 @@ export class QemuMachine {
     }
   }
 
-  /** Plays one list of `steps` steps, encoded by `encodeSteps`. Throws TOOL_FAILED. */
+  /** Plays one list of `steps` steps, encoded by `encodeSteps`. Rejects with TOOL_FAILED. */
   async play(encoded: Uint8Array, steps: number): Promise<Played> {
     await this.#qtest.writeMemory(STEPS_ADDRESS, encoded);
     const highBefore = new Set(this.#high);

@@ -1,6 +1,8 @@
 /**
  * X86Assembler: the few instructions that the suite's guests need, as bytes of flat 32-bit code.
  * Opcodes: Intel SDM, volume 2. Instructions for 16 bits have the prefix 0x66.
+ *
+ * Called by: X86Guest (x86-guests.ts) and X86GuestInterrupts.
  */
 
 import type { AccessSize } from '../../io-request/io-request.js';

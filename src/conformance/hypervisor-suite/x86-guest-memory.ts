@@ -48,7 +48,7 @@ export class X86GuestMemory {
     return this.base + FAULTS;
   }
 
-  /** Address of the variable that holds where the guest goes on after a #GP. */
+  /** Address of the variable with the address at which the guest goes on after a #GP. */
   get resume(): number {
     return this.base + RESUME;
   }
@@ -89,7 +89,7 @@ export class X86GuestMemory {
     return this.base + VALUES + VALUE_BYTES * read;
   }
 
-  /** Takes memory of the pool, aligned to 8 bytes. Throws RangeError if there is too little. */
+  /** Takes memory from the pool, aligned to 8 bytes. Throws RangeError if there is too little. */
   allocate(bytes: number): number {
     const address = this.#pool;
     this.#pool += (bytes + 7) & ~7;

@@ -1,8 +1,8 @@
 /**
  * The soak test: rounds in which vCPU threads read from devices in threads. At random points the
- * devices throw, block for a while, are removed or terminated. After each round every vCPU has each
- * answer: that of the right device and round, or all ones where the device had a fault. After each
- * VM it samples what is in use: threads, open files, heap.
+ * devices throw, block for a while, are removed or terminated. After each round every vCPU must
+ * have each answer: that of the right device and round, or all ones where the device had a fault.
+ * After each VM it samples what is in use: threads, open files, heap.
  *
  * `npm run soak` (scripts/soak.mjs) runs it for long, and limits how much more is in use at the end
  * than after the first VM. A test runs it for a moment. The seed decides which faults there are,

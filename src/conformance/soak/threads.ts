@@ -26,7 +26,7 @@ export class Threads {
     return this.#alive.size;
   }
 
-  /** The thread that `start` starts. Node reports it in the next tick. */
+  /** The thread that `start` starts, which Node reports in the next tick. Undefined without one. */
   async startedBy(start: () => void): Promise<Worker | undefined> {
     this.#latest = undefined;
     start();

@@ -88,7 +88,7 @@ export class SplitQueue extends RingQueue {
     this.#used = (this.#used + 1) & U16;
   }
 
-  /** The used ring's flags and index are one 32-bit word, which one store publishes. */
+  /** The used ring's flags and index are one word. */
   protected publish(): void {
     this.memory.store32(this.#setup.device, this.#flags | (this.#used << 16));
   }

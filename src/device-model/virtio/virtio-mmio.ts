@@ -1,5 +1,6 @@
 /**
- * VirtioMmio: a virtio device at a range of memory, for guests without PCI and for small drivers.
+ * VirtioMmio: a virtio device at a range of memory, without PCI: for guests without PCI, and for
+ * small drivers.
  *
  * Called by: DeviceClient. A program that uses the library attaches it with `UserVm.attach`. The
  * guest has to know of it, e.g. Linux by the parameter `virtio_mmio.device=512@0xd0000000:5`.

@@ -53,7 +53,7 @@ export interface Virtqueue {
    */
   push(buffer: VirtqueueBuffer, writtenBytes: number): void;
   /**
-   * Runs `act`. The buffers that it gives back cause at most one interrupt, at its end. QueueWorker
+   * Runs `act`. The buffers that it gives back together make one interrupt, at its end. QueueWorker
    * does this.
    */
   batch(act: () => void): void;

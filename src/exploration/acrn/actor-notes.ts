@@ -7,7 +7,7 @@
 
 import { note } from '../engine/probe.js';
 
-/** By name: what the numbers are. The first is the VM's, except for `done`. */
+/** By name: what the numbers are. The first is the VM's. */
 export interface ActorNotes {
   // Of a vCPU.
   /** The guest starts, also after a reset. */
@@ -16,7 +16,7 @@ export interface ActorNotes {
   readonly asks: [vm: number, vcpu: number, port: number];
   /** The read has returned a value. */
   readonly got: [vm: number, vcpu: number, port: number, value: number];
-  /** The read was given up without a value: the VM was paused, reset or destroyed. */
+  /** The read was given up without a value: the VM was paused or reset. */
   readonly stopped: [vm: number, vcpu: number];
   /** The guest has no accesses left. */
   readonly ends: [vm: number, vcpu: number];

@@ -2,8 +2,7 @@
  * Invariants: the rules that hold in every schedule of the request path.
  *
  * Called by: the state space, for every access to a shared word and every note of an actor
- * (actor-notes.ts); the searches, for `end`. model.ts creates it. It throws Violation at the access
- * that breaks a rule.
+ * (actor-notes.ts). It throws Violation at the access that breaks a rule.
  *
  * The rules compare what threads do to the slots with the actors' notes. Everything that a rule
  * remembers is in RequestNotes (request-notes.ts), in words of the state.

@@ -2,8 +2,8 @@
  * PageArena: the two VMs of the target "page".
  *
  * - A thread overwrites the victim's page. The victim's clients are a device in this thread, one in
- *   its own, and a client that checks its requests and completes half of them later.
- * - The witness has the same script and devices of its own, and must not be affected.
+ *   its own, and a client that completes later and checks its requests.
+ * - The witness has the same script and a device of its own, and must not be affected.
  * - Both have a vCPU that waits forever, so that they do not end with their scripts.
  *
  * Called by: page-programs.ts, which opens one arena and plays many programs in it.
@@ -64,7 +64,7 @@ export type Act =
   | 'wait'
   /** Resets the VM. */
   | 'reset'
-  /** Pauses the VM, then resets it. */
+  /** Pauses it first. */
   | 'pause'
   /** Removes the checked client and adds it again. */
   | 'replace'
@@ -156,7 +156,7 @@ export class PageArena {
     const vm = await this.#serviceVm.createUserVm({
       memoryMiB: 1,
       vcpus: PLAYING_VCPUS + 1,
-      // Only a busy machine takes long here. A request that never ends is found by the limit of
+      // What takes long here is the machine. A request that never ends is found by the limit of
       // each act.
       clientTimeoutMs: Infinity,
       startTimeoutMs: Infinity,

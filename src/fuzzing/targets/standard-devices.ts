@@ -51,7 +51,7 @@ const nothing = (): void => undefined;
 /** A device may ask for a reset or a power-off, which does nothing here. */
 const power = { powerOff: nothing, reset: nothing };
 
-/** What `build` gets for its devices. */
+/** What a device gets. */
 interface Surroundings {
   readonly clock: Clock;
   readonly counts: DeviceCounts;

@@ -22,7 +22,7 @@ const PLACE = /^(?:file:\/\/)?(\/.*|[A-Za-z]:[/\\].*):(\d+)$/m;
  * wrong file by an `import()` of its own.
  */
 export async function withSyntaxPlace(error: SyntaxError, module: string): Promise<SyntaxError> {
-  // The error was thrown by running code, for example JSON.parse, and has a place of its own.
+  // It was thrown by code that runs, for example JSON.parse, and has a place of its own.
   if (/^\s*at .*file:/m.test(error.stack ?? '')) return error;
   const url = module.startsWith('file:') ? module : pathToFileURL(module).href;
   const [, file, line] = PLACE.exec(await standardErrorOf(`import(${JSON.stringify(url)})`)) ?? [];

@@ -39,7 +39,7 @@ export class ShareSession {
   readonly #onBug: (error: unknown) => void;
   /** The requests that are being served, by their tags. The promises never reject. */
   readonly #running = new Map<number, Promise<Uint8Array>>();
-  /** Undefined until a Tversion with a known version, after one with another, and after `close`. */
+  /** Undefined before the first Tversion. */
   #fids: FidTable | undefined;
   /** Bytes of a message, as agreed. */
   #messageBytes = MAX_MESSAGE_BYTES;

@@ -74,8 +74,5 @@ export interface SpaceOptions {
   readonly isOwned: (thread: number, word: WordAddress) => boolean;
 }
 
-/**
- * Called for every step, also for one that breaks a rule. The result is 0 for a WAIT in which the
- * thread blocks.
- */
+/** Called for every step, after it. The result is 0 for a WAIT in which the thread blocks. */
 export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;
