@@ -63,9 +63,13 @@ describe('the worker', { timeout: 120_000 }, () => {
       },
     });
     module.addVm(vm.requests);
+    worker.start();
+    await someTurns();
     vm.fill(3);
     worker.passNow();
     assert.deepEqual([seen[0], nested], [3, [0]]);
+    // The worker was parked, and no vCPU has woken it.
+    await until(() => seen.includes(0));
     vm.fill(1);
     worker.passNow();
     assert.ok(seen.includes(1));
@@ -73,7 +77,6 @@ describe('the worker', { timeout: 120_000 }, () => {
     vm.fill(2);
     worker.passNow();
     assert.ok(!seen.includes(2));
-    worker.start();
     worker.resume();
     await until(() => seen.length === 4);
     assert.deepEqual([...seen].sort(), [0, 1, 2, 3]);
