@@ -1,0 +1,87 @@
+/** The limits that a hostile client meets. The fuzz target "vfio" searches for what is missing. */
+
+import assert from 'node:assert/strict';
+import { describe, test, type TestContext } from 'node:test';
+import { turn } from './fixtures/turn.js';
+import { TestCard } from './fixtures/test-card.js';
+import { serverOf, TestClient, transfer } from './fixtures/test-client.js';
+import { Command, Errno, Irq, IrqSet, MAX_DMA_REGIONS, MAX_QUEUED_COMMANDS, Region } from './protocol.js';
+import { MAX_AHEAD_BYTES } from './session.js';
+
+const ENABLE = 0x7;
+
+async function enabled(t: TestContext) {
+  const card = new TestCard();
+  const { server, events, lines } = await serverOf(card);
+  const client = await TestClient.open(server);
+  t.after(() => server.close());
+  client.write(Region.CONFIG, 4, 2, ENABLE);
+  return { card, client, events, lines, server };
+}
+
+describe('a hostile client', () => {
+  test('reaches nothing beyond a region, or in one that the card does not have', async (t) => {
+    const { client, card } = await enabled(t);
+    for (const [region, offset, count] of [
+      [0, 0xffe, 4],
+      [0, 0x1000, 1],
+      [1, 0, 4],
+      [2, 16, 1],
+      [Region.ROM, 0, 1],
+      [Region.CONFIG, 254, 4],
+      [Region.COUNT, 0, 1],
+      [0xffff_ffff, 0, 1],
+      [0, 2 ** 52, 4],
+      [0, 0, 0],
+    ] as const)
+      assert.equal(client.read(region, offset, count), `errno ${Errno.INVALID}`, `${region} ${offset} ${count}`);
+    assert.deepEqual(card.accesses, []);
+  });
+
+  test('that writes to the table of messages changes nothing', async (t) => {
+    const { client, card, events } = await enabled(t);
+    const descriptors = [10, 11, 12];
+    client.setIrqs(IrqSet.DATA_EVENTFD | IrqSet.TRIGGER, Irq.MSIX, 0, 3, { descriptors });
+    assert.equal(client.write(3, 12, 4, 1), 0);
+    card.handle.interrupt(0);
+    assert.deepEqual([...events.signals], [[10, 1]]);
+  });
+
+  test('that sends commands instead of the answer to a DMA loses the card', async (t) => {
+    const { client, card, lines } = await enabled(t);
+    client.mapMemory(0n, 0x1000n);
+    let sent = 0;
+    client.stream.onWait = () => {
+      client.stream.onReadable = () => undefined;
+      client.post(Command.REGION_READ, transfer(0, 0, 4));
+      sent++;
+    };
+    assert.deepEqual([...(card.handle.dma.read(0, 1) ?? [])], [0xff]);
+    assert.equal(sent, MAX_QUEUED_COMMANDS + 1);
+    await turn();
+    assert.equal(client.isOver, true);
+    assert.match(lines.join('\n'), /is gone: it sent commands and no answer/);
+  });
+
+  test('that sends far ahead of a card that answers late loses it', async (t) => {
+    const { client, card, lines } = await enabled(t);
+    const releases: (() => void)[] = [];
+    for (let i = 0; i < 16; i++) {
+      releases.push(card.hold());
+      client.post(Command.REGION_READ, transfer(0, 0, 4));
+    }
+    const bytes = new Uint8Array(0x1_0000);
+    for (let at = 0; at <= MAX_AHEAD_BYTES; at += bytes.length) client.raw(bytes);
+    assert.equal(client.isOver, true);
+    assert.match(lines.join('\n'), /sent commands far ahead of their answers/);
+    for (const release of releases) release();
+    await turn();
+  });
+
+  test('has a bounded number of regions', async (t) => {
+    const { client, server } = await enabled(t);
+    for (let i = 0; i < MAX_DMA_REGIONS; i++) assert.equal(client.mapMemory(BigInt(i) * 0x1000n, 0x1000n), 0);
+    assert.equal(client.mapMemory(0x1_0000_0000n, 0x1000n), Errno.NOSPACE);
+    assert.equal(server.memory.regions.length, MAX_DMA_REGIONS);
+  });
+});
