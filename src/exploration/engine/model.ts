@@ -6,7 +6,7 @@
  * that breaks a rule: an exception in a thread, a thread that waits when no other can move, a state
  * from which no end can be reached, or a rule of `watcher`.
  *
- * Called by: ExploredWorld, for one that acrn/model.ts or a user of `upcall/exploration` provides.
+ * Called by: ExploredWorld, for one that a user of `upcall/exploration` provides.
  */
 
 import type { StateSpace } from './search/state-space.js';

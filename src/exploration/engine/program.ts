@@ -1,7 +1,7 @@
 /**
  * ExploredProgram: the rewritten code of one set of changes. Models of any plan run on it.
  *
- * Called by: acrn/program.ts and users of `upcall/exploration`, which create it; ExploredWorld.
+ * Called by: users of `upcall/exploration`, which create it; ExploredWorld.
  *
  * Loading is what takes time, so programs of one CodeBase share every module that no change
  * touches.

@@ -6,7 +6,7 @@
  * longer fits, `replay` reports the step.
  *
  * Called by: explore.ts, which makes schedules; explore-main.ts and users of `upcall/exploration`,
- * which save, parse and replay them. acrn/parse-world-plan.ts throws ScheduleError.
+ * which save, parse and replay them.
  */
 
 import { ExploredWorld } from './explored-world.js';

@@ -2,8 +2,7 @@
  * CodeBase: the compiled modules that programs are made of, each read and lowered
  * (lowered-module.ts) once.
  *
- * Called by: acrn/program.ts and users of `upcall/exploration`, who pass it to ExploredProgram;
- * RewrittenModules.
+ * Called by: users of `upcall/exploration`, who pass it to ExploredProgram; RewrittenModules.
  *
  * The text comes from the shipped files: what is explored is what is shipped, and a change there is
  * followed without further work.
