@@ -85,7 +85,7 @@ export interface HsmDeviceOptions {
   /**
    * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
    * live page. If it returns a promise, CREATE_VM returns when that is settled, and the end of the
-   * file waits for it, too.
+   * file waits for it, too. It must not throw or reject.
    */
   readonly onVm?: (vm: UserVm, caller: AddressSpace) => unknown;
   /** How CLEAR_VM_IOREQ sleeps while clients finish. For tests. Default: a timer. */

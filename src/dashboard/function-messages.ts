@@ -44,7 +44,7 @@ export interface DescriptorRow {
   readonly flags: readonly string[];
   /** Of a split ring the next descriptor, of a packed one the buffer's ID. */
   readonly link: number;
-  /** 0: the first of a chain, or of a packed ring. 1: it follows. 2: of an indirect table. */
+  /** 0: it begins a chain, or is in a packed ring. 1: it follows. 2: it is in an indirect table. */
   readonly level: number;
 }
 
@@ -82,7 +82,7 @@ export interface FunctionRow {
   readonly status: readonly BitRow[];
   readonly bars: readonly BarRow[];
   readonly capabilities: readonly CapabilityRow[];
-  /** Without those of a long table's end. */
+  /** The first ones, if the table is long (SHOWN_VECTORS of device-model/pci/function-view.ts). */
   readonly vectors: readonly VectorRow[];
   /** Null: it is not a virtio card. */
   readonly virtio: VirtioRow | null;

@@ -5,8 +5,8 @@
  * Called by: uart-explained.ts.
  *
  * It is an approximation. A field that is true for too long may explain a difference that is a
- * fault. So explanations ask also for the bits that differ. A field that is false too early is
- * noticed: a difference is reported that has an explanation.
+ * fault, so explanations also check which bits differ. A field that is false too early is noticed:
+ * a difference that has an explanation is reported as unexplained.
  */
 
 import type { Step } from '../step.js';

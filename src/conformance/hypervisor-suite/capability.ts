@@ -13,7 +13,7 @@ import type { HypervisorUnderTest } from './hypervisor-under-test.js';
 
 const DEFAULT_LIMIT_MS = 10_000;
 
-/** How long a guest may take to its next request, and a hypercall to its result. */
+/** How long a guest may take until its next request, and a hypercall until its result, in ms. */
 export function limitOf({ limitMs = DEFAULT_LIMIT_MS }: HypervisorUnderTest): number {
   return limitMs;
 }

@@ -37,8 +37,8 @@ export interface HypervisorUnderTest extends GuestLoader {
    */
   readonly mayBeAbsent?: boolean;
   /**
-   * How long a guest may take to its next request, and a hypercall to its result, in milliseconds.
-   * Default: 10,000.
+   * How long a guest may take until its next request, and a hypercall until its result, in
+   * milliseconds. Default: 10,000.
    */
   readonly limitMs?: number;
   /** Cases that the hypervisor is known to fail: name → reason. */

@@ -38,7 +38,7 @@ export class TestedVm {
   readonly upcall: Upcall;
   /** Of the hypervisor, since the VM was created. */
   readonly events: readonly HypervisorEvent[];
-  /** How long a guest may take to its next request, and a hypercall to its result. */
+  /** How long a guest may take until its next request, and a hypercall until its result, in ms. */
   readonly limitMs: number;
   readonly #under: HypervisorUnderTest;
   readonly #programs: readonly GuestProgram[];
