@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { host } from '../../host/current.js';
 import type { HostThread } from '../../host/host.js';
 import { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -35,7 +36,7 @@ class Owner {
   #onMessage: () => void = () => undefined;
   #lastTicket = 0;
 
-  constructor(options: unknown, module = CARD) {
+  constructor(options: unknown, module = CARD, isReloadable = false) {
     const shared = new VmSharedState();
     const data: DeviceThreadData = {
       module: module.href,
@@ -45,7 +46,7 @@ class Owner {
       memory: this.memory.handle,
       lineDriver: 4,
       finisher: { page: new SharedArrayBuffer(4096), tickets: this.#tickets.buffer, shared: shared.handle },
-      isReloadable: false,
+      isReloadable,
       ...(module === CARD ? { card: { address: ADDRESS, link: this.link.buffer } } : {}),
     };
     let end: (code: number) => void = () => undefined;
@@ -196,3 +197,27 @@ test('a device whose `close` gives no promise does not announce one', { timeout:
     ['loaded', 'line', 'ready'],
   );
 });
+
+for (const [what, module] of [
+  ['card', CARD],
+  ['device', COUNTER],
+] as const)
+  test(`a ${what} is loaded anew when it is asked for, and not before`, { timeout: 120_000 }, async () => {
+    const words = new SharedWords(WORKER_WORDS.COUNT);
+    const owner = new Owner({ words: words.buffer, start: 1 }, module, true);
+    const keepAlive = setInterval(() => undefined, 1000);
+    await owner.message('ready');
+    const { files, isComplete } = await owner.message('files');
+    assert.deepEqual([files.includes(fileURLToPath(module)), isComplete], [true, true]);
+    owner.mailbox.control(MailboxControl.PEEK);
+    await owner.message('registers');
+    assert.equal(
+      owner.messages.some(({ kind }) => kind === 'reload'),
+      false,
+    );
+    owner.mailbox.control(MailboxControl.RELOAD);
+    const { outcome } = await owner.message('reload');
+    assert.equal(outcome.kind, 'reloaded');
+    clearInterval(keepAlive);
+    await owner.terminate();
+  });
