@@ -68,7 +68,7 @@ process.once('SIGINT', () => interrupted.abort());
 /** @type {(report: CampaignReport) => string} */
 const describe = ({ inputs, elapsedMs, reached, kept }) =>
   `${inputs} inputs in ${(elapsedMs / 1000).toFixed(0)} s (${((inputs * 1000) / elapsedMs).toFixed(0)}/s), ` +
-  `${reached} bytes of code reached, ${kept.length} inputs kept`;
+  `${reached} characters of code reached, ${kept.length} inputs kept`;
 
 for (const target of targets) {
   if (interrupted.signal.aborted) break;

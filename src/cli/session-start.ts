@@ -27,8 +27,8 @@ export interface SessionDevices {
 }
 
 /**
- * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Rejects as
- * attachDevice, CardSource.create, UserVm.attachCard and UserVm.start do, and with
+ * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Rejects
+ * as attachDevice, CardSource.create, UserVm.attachCard and UserVm.start do, and with
  * DEVICE_MODULE_INVALID after `limitMs`.
  */
 export async function startSession(

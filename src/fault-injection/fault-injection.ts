@@ -18,6 +18,7 @@ import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { DiskFault, FaultPlan, FaultRule, FrameWay, LineFault, NetFault, RequestFault } from './fault-rule.js';
+import { expectRule } from './fault-rule-check.js';
 import { faultRuleText, parseFaultRule } from './fault-rule-text.js';
 import { isNamed, selects } from './fault-selector.js';
 import { FaultTrigger, type FaultRecord, type FaultReportRow, type RequestTrigger } from './fault-trigger.js';
@@ -58,8 +59,8 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
   #startMs: number | undefined;
 
   /**
-   * Throws OPTION_INVALID for an invalid text of a rule, and VM_LIMIT for too many rules. Rules
-   * that are given as data are not checked.
+   * Throws OPTION_INVALID for an invalid rule, and VM_LIMIT for too many rules. Of a rule that is
+   * data, values of fields are not checked.
    */
   constructor(plan: FaultPlan, options: FaultInjectionOptions) {
     this.seed = plan.seed ?? Math.floor(Math.random() * 0x8000_0000);
@@ -73,6 +74,7 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
     if (this.#triggers.length >= MAX_FAULT_RULES)
       throw new UpcallError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Merge some of them' });
     const parsed = typeof rule === 'string' ? parseFaultRule(rule) : rule;
+    if (typeof rule !== 'string') expectRule(rule);
     const text = typeof rule === 'string' ? rule.trim() : faultRuleText(rule);
     const create = <R extends FaultRule>(one: R): FaultTrigger<R> => {
       const trigger = new FaultTrigger(one, text, this.seed, this.#triggers.length);

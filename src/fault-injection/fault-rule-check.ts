@@ -2,9 +2,10 @@
  * checkedRule: makes a rule of the fields that its words gave, if they fit together. A line, a disk
  * and a network card each have a word that names them. A rule without such a word selects requests.
  *
- * Called by: fault-rule-text.ts.
+ * Called by: fault-rule-text.ts; FaultInjection, for rules that are data.
  */
 
+import { UpcallError } from '../io-request/upcall-error.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import type { FaultRule } from './fault-rule.js';
 import { WordError, type Part } from './fault-rule-words.js';
@@ -78,6 +79,30 @@ export function checkedRule(parts: Part, effect: string, column: number): FaultR
   if ('mask' in (rule['effect'] as object))
     throw new WordError(column, `${noun} has no mask`, 'Write flip alone: it flips a random bit');
   return { kind, ...rule } as unknown as FaultRule;
+}
+
+/**
+ * Throws OPTION_INVALID for a rule that is data if its kind, fields and effect do not fit together,
+ * or if there is no such line. Other values are not checked.
+ */
+export function expectRule(rule: FaultRule): void {
+  const { kind, ...parts } = rule as unknown as Part;
+  const { kind: effect } = (parts['effect'] ?? {}) as { readonly kind?: unknown };
+  try {
+    const checked = checkedRule(parts, String(effect), 1);
+    if (checked.kind !== kind) throw new WordError(1, `its kind is ${String(kind)}`, `Write kind: '${checked.kind}'`);
+  } catch (error) {
+    if (!(error instanceof WordError)) throw error;
+    const { hint } = error;
+    throw new UpcallError('OPTION_INVALID', `fault rule ${JSON.stringify(rule, withoutBigInts)}: ${error.message}`, {
+      ...(hint === undefined ? {} : { remedy: hint }),
+    });
+  }
+}
+
+/** JSON has none. */
+function withoutBigInts(_name: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value;
 }
 
 /** `read` and `write` are directions of requests, and operations of a disk like `flush`. */

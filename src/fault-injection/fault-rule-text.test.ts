@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { expectRule } from './fault-rule-check.js';
 import type { FaultRule } from './fault-rule.js';
 import { faultRuleText, parseFaultFile, parseFaultRule } from './fault-rule-text.js';
 
@@ -152,6 +153,21 @@ test('an invalid rule gives an error with its position and a remedy', () => {
     assert.match(error.message, message, text);
     assert.match(error.remedy ?? '', remedy, text);
   }
+});
+
+test('a rule that is data is refused if its parts do not fit together', () => {
+  for (const [, rule] of RULES) expectRule(rule);
+  const wrong: readonly (readonly [rule: unknown, message: RegExp])[] = [
+    [{ kind: 'line', line: 99, effect: { kind: 'lose' } }, /line 99 does not exist/],
+    [{ kind: 'line', line: 4, effect: { kind: 'ones' } }, /ones does not apply to a line/],
+    [{ kind: 'request', effect: { kind: 'value2', value: 1n } }, /value2 does not apply to a request/],
+    [{ kind: 'request', line: 4, effect: { kind: 'lose' } }, /its kind is request/],
+    [{ kind: 'disk', effect: { kind: 'drop' } }, /its kind is disk/],
+    [{ kind: 'request' }, /undefined does not apply/],
+    [{ kind: 'request', port: 4, effect: { kind: 'value', value: 5n } }, /a request has no port/],
+  ];
+  for (const [rule, message] of wrong)
+    assert.throws(() => expectRule(rule as FaultRule), { code: 'OPTION_INVALID', message }, JSON.stringify(message));
 });
 
 test('a file has one rule per line: comments and empty lines are skipped, and errors name the line', () => {

@@ -1,4 +1,4 @@
-/** `upcall run debian --watch`: a program of Debian uses two devices while their files are saved. */
+/** `upcall run debian --watch`: a program of Debian uses devices while their files are saved. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -61,13 +61,13 @@ test('a program of Debian sees each save of the devices that it uses, and their 
     `${join(folder, file)}@mmio:0x${address}0+16${words}`,
   ]);
   const commands = places.map(([, address]) => `(${loop(address)})`).join('; ');
-  const { until, ended } = start(process.execPath, [MAIN, 'run', 'debian', '--watch', ...devices, '--run', commands]);
+  const session = start(process.execPath, [MAIN, 'run', 'debian', '--watch', ...devices, '--run', commands]);
   for (const [file, address] of places)
     for (const version of [1, 2, 3]) {
       if (version > 1) save(file, version);
-      await until(`${address} is 0x0000000${version}, wrote 0x00000600`);
+      await session.until(`${address} is 0x0000000${version}, wrote 0x00000600`);
     }
-  const { status, stderr } = await ended;
+  const { status, stderr } = await session.ended;
   assert.equal(status, 0, stderr);
   assert.equal(stderr.match(/device versioned was reloaded in \d+ ms, with its state/g)?.length, 4, stderr);
 });

@@ -37,7 +37,8 @@ test('a save replaces the device in the running guest, and an error leaves it th
   const session = start(process.execPath, [MAIN, 'run', 'monitor', '--device', `${file}@0x500`, '--watch'], {
     limitMs: 60_000,
   });
-  const { child, until, ended } = session;
+  const { child, ended } = session;
+  const until = (text: string): Promise<void> => session.until(text);
   const input = async (command: string, output: string): Promise<void> => {
     child.stdin.write(`${command}\n`);
     await until(output);
@@ -125,7 +126,8 @@ test('a breakpoint in the TypeScript source is hit before and after a reload', a
   writeFileSync(file, source(0x11));
   const args = ['--inspect=0', MAIN, 'run', 'monitor', '--device', `${file}@0x500`, '--watch'];
   const session = start(process.execPath, args, { limitMs: 60_000 });
-  const { child, until, ended } = session;
+  const { child, ended } = session;
+  const until = (text: string): Promise<void> => session.until(text);
   const listening = onError(session, 'Debugger listening on ');
   const [, url = ''] = /(ws:\S+)/.exec(await listening) ?? [];
   const inspector = await Inspector.open(url);
@@ -138,7 +140,7 @@ test('a breakpoint in the TypeScript source is hit before and after a reload', a
     child.stdin.write('in8 500\n');
     const { params } = await paused;
     assert.deepEqual(params?.hitBreakpoints, [result?.breakpointId]);
-    const [frame] = params?.callFrames ?? [];
+    const [frame] = params.callFrames ?? [];
     assert.deepEqual([frame?.functionName, frame?.location.lineNumber], ['read', 3]);
     await inspector.send('Debugger.resume');
     await until(value);

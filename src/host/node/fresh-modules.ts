@@ -142,7 +142,9 @@ function namespaceOf(exports: unknown): Exports {
   return { ...(isObject ? exports : {}), default: exports };
 }
 
-/** A namespace of Node's as translated code expects it: it reads `default` where `__esModule` is. */
+/**
+ * A namespace of Node's as translated code expects it: it reads `default` where `__esModule` is.
+ */
 function interop(namespace: Exports): Exports {
   return new Proxy(namespace, {
     get: (target, name, receiver) => (name === '__esModule' ? true : (Reflect.get(target, name, receiver) as unknown)),
