@@ -2,7 +2,7 @@
  * Expectation: searches the guest's output for the text of `--expect`, which may be spread over
  * several chunks of output.
  *
- * Called by: runSession, with the guest's console.
+ * Called by: runSession; SessionSave, for the text of `--save-after`, with the guest's console.
  */
 
 export class Expectation {

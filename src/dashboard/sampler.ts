@@ -1,16 +1,20 @@
 /**
  * Sampler: calls several sources at their own rates from one timer. A source runs on ticks that are
- * multiples of its `everyTicks`. Those that are due on one tick run one after the other, so that
- * their data can be sent in one write.
+ * multiples of its `everyTicks`, and at once when it becomes needed or a tick was late. Those that
+ * are due on one tick run one after the other, so that their data can be sent in one write.
  *
  * Called by: LiveView, whose sources are the slots, moves, tables and interrupts.
  *
- * There is no timer while no source is needed. A missed tick is skipped.
+ * While no source is needed no timer is armed; the last one fires once more. A missed tick is
+ * skipped.
  */
 
 /** Something to sample at a rate of its own. */
 export interface SampledSource {
-  /** It is sampled at most once in this many ticks, no matter how often `wake` is called. */
+  /**
+   * It is sampled at most once between two multiples of this many ticks, no matter how often `wake`
+   * is called.
+   */
   readonly everyTicks: number;
   readonly isNeeded: () => boolean;
   readonly sample: () => void;

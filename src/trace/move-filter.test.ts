@@ -106,6 +106,10 @@ test('a request is matched once, and again only if moves of it were lost', () =>
   assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, other), ['', 'PENDING, PROCESSING disk', 'COMPLETE net']);
   assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, { ...other, lost: 1 })[2], '');
   assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, PENDING, other), ['', 'PENDING, PROCESSING disk', '', '']);
+  // PROCESSING and the PENDING of the next request were lost: the kept PENDING is of the former.
+  const next = { ...COMPLETE, requestNumber: 1, lost: 2 };
+  assert.deepEqual(passed({ client: 'disk' }, PENDING, next), ['', 'COMPLETE disk']);
+  assert.deepEqual(passed({ type: 'port' }, PENDING, { ...next, client: 'net' }), ['', 'PENDING, COMPLETE net']);
   assert.deepEqual(passed({ client: 'disk' }, COMPLETE, other), ['COMPLETE disk', 'COMPLETE net'], 'from its middle');
 });
 

@@ -5,7 +5,8 @@
  * Called by: VmTrace and MoveSampler, with the filter that the user gave.
  *
  * A request is matched once, when its client is known, and then either all of its moves pass or
- * none does. Its move to PENDING comes before that and is kept until then. Type and address may
+ * none does, unless moves of it were lost. Its move to PENDING comes before that and is kept until
+ * then. Type and address may
  * change until then as well: the HSM makes PCI requests of some port accesses.
  */
 
@@ -67,8 +68,13 @@ export class CompiledMoveFilter {
       }
       this.#passes[vcpu] = matches(this.#filter, move);
     } else {
-      const kept = this.#kept[vcpu];
+      let kept = this.#kept[vcpu];
       this.#kept[vcpu] = undefined;
+      if (kept !== undefined && kept.requestNumber !== move.requestNumber) {
+        // The rest of its request was lost.
+        if (matches(this.#filter, kept)) take(kept);
+        kept = undefined;
+      }
       if (kept !== undefined || move.lost > 0 || this.#passes[vcpu] === undefined)
         this.#passes[vcpu] = matches(this.#filter, move);
       if (kept !== undefined && this.#passes[vcpu]) take(kept);

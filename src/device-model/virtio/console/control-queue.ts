@@ -35,6 +35,8 @@ export class ControlQueue {
   readonly #counters: ConsoleCounters;
   /** Messages that wait, in their order: port * EVENTS + event. */
   readonly #due = new Set<number>();
+  /** Ports that the driver was informed of, or will be. */
+  readonly #known = new Set<number>();
   #isTurning = false;
 
   constructor({ queue, contentsOf, counters }: ControlQueueOptions) {
@@ -48,17 +50,26 @@ export class ControlQueue {
     return this.#due.size;
   }
 
-  send(port: number, ...events: readonly ControlEvent[]): void {
+  /** Informs the driver of a port. */
+  add(port: number): void {
     if (this.#queue === undefined) return;
+    this.#known.add(port);
+    this.send(port, ControlEvent.PORT_ADD);
+  }
+
+  /** Does nothing for a port that the driver was not informed of. */
+  send(port: number, ...events: readonly ControlEvent[]): void {
+    if (!this.#known.has(port)) return;
     for (const event of events) this.#due.add(port * EVENTS + event);
     this.kick();
   }
 
-  /** Forgets the port's messages that wait. Returns whether one of them was PORT_ADD. */
-  forget(port: number): boolean {
-    const wasNew = this.#due.has(port * EVENTS + ControlEvent.PORT_ADD);
+  /** Removes a port. The driver gets no message of one that it has not got yet. */
+  remove(port: number): void {
+    const hasPort = !this.#due.has(port * EVENTS + ControlEvent.PORT_ADD);
     for (const event of Object.values(ControlEvent)) this.#due.delete(port * EVENTS + event);
-    return wasNew;
+    if (hasPort) this.send(port, ControlEvent.PORT_REMOVE);
+    this.#known.delete(port);
   }
 
   /** The driver may have added buffers. */
@@ -69,6 +80,7 @@ export class ControlQueue {
   /** At a reset. */
   stop(): void {
     this.#due.clear();
+    this.#known.clear();
   }
 
   readonly #sendDue = (): void => {

@@ -154,6 +154,20 @@ describe('control messages', () => {
     assert.deepEqual(messages, [`0 ${PORT_ADD} 1`, `${CLOSED} ${PORT_ADD} 1`]);
   });
 
+  test('a driver that is not ready yet gets no message of any port', async () => {
+    takeMessages();
+    agent.port.setOpen(false);
+    agent.port.setOpen(true);
+    device.resize(100, 40);
+    agent.port.unplug();
+    await sendMessage(0, PORT_READY, 1);
+    await settled();
+    assert.deepEqual(messages, []);
+    await sendMessage(0, DEVICE_READY, 1);
+    await settled();
+    assert.deepEqual(messages, [`0 ${PORT_ADD} 1`, `${CLOSED} ${PORT_ADD} 1`]);
+  });
+
   test('messages that are short, unknown or of no port are given back, counted, and change nothing', async () => {
     takeMessages();
     for (let bytes = 0; bytes < 8; bytes++) assert.equal((await sendMessage(AGENT, PORT_READY, 1, bytes)).length, 0);

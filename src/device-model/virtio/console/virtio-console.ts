@@ -178,11 +178,7 @@ export class VirtioConsole implements VirtioDevice {
       backend,
       counters: this.#counters,
       onOpen: () => this.#session?.control.send(index, ControlEvent.PORT_OPEN),
-      onUnplug: () => {
-        const control = this.#session?.control;
-        // A driver that was not informed of the port needs no message.
-        if (control?.forget(index) === false) control.send(index, ControlEvent.PORT_REMOVE);
-      },
+      onUnplug: () => this.#session?.control.remove(index),
     });
   }
 
@@ -208,8 +204,7 @@ export class VirtioConsole implements VirtioDevice {
   }
 
   #announcePorts(control: ControlQueue): void {
-    for (const [index, port] of this.#ports.entries())
-      if (port?.isUnplugged === false) control.send(index, ControlEvent.PORT_ADD);
+    for (const [index, port] of this.#ports.entries()) if (port?.isUnplugged === false) control.add(index);
   }
 
   /**

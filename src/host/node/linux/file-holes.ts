@@ -16,7 +16,10 @@ export function canPunchHoles(): boolean {
   return loadLibc() !== undefined;
 }
 
-/** The part then reads as zeros. Returns false if the file system refuses. */
+/**
+ * The part then reads as zeros. Returns false if that fails, mostly because the file system has no
+ * holes.
+ */
 export async function punchHole(fd: number, position: number, length: number): Promise<boolean> {
   const libc = loadLibc();
   if (libc === undefined) return false;
