@@ -64,6 +64,14 @@ const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1'
 const bytesOf = (what: string): Uint8Array => Buffer.from(what, 'latin1');
 
 describe('control messages', () => {
+  /** The driver is ready and has got the ports. */
+  async function beReady(): Promise<void> {
+    takeMessages(3);
+    await sendMessage(0, DEVICE_READY, 1);
+    await settled();
+    assert.equal(messages.splice(0).length, 3);
+  }
+
   test('a driver that is ready learns of each port, and of its kind, name and state when that is ready', async () => {
     takeMessages();
     await sendMessage(0xffff_ffff, DEVICE_READY, 1);
@@ -90,6 +98,7 @@ describe('control messages', () => {
   });
 
   test('a host side that opens and closes is reported, and what waits for a buffer says the last state', async () => {
+    await beReady();
     closed.port.setOpen(true);
     closed.port.setOpen(false);
     closed.port.setOpen(true);
@@ -102,6 +111,7 @@ describe('control messages', () => {
   });
 
   test('the size follows as columns and rows, with a change of the configuration', async () => {
+    await beReady();
     takeMessages();
     device.resize(132, 43);
     await settled();
@@ -118,6 +128,7 @@ describe('control messages', () => {
   test('a driver without the size feature gets no size', async () => {
     driver.reset();
     driver = new FakeDriver(device, [ConsoleFeature.MULTIPORT]);
+    await beReady();
     takeMessages();
     device.resize(132, 43);
     await sendMessage(0, PORT_READY, 1);
@@ -198,6 +209,7 @@ describe('control messages', () => {
   });
 
   test('buffers that are too small for a message are given back, and the message waits', async () => {
+    await beReady();
     const small = driver.send(CONTROL_RECEIVE, [], 7);
     agent.port.setOpen(false);
     assert.equal((await small).length, 0);
@@ -208,6 +220,7 @@ describe('control messages', () => {
   });
 
   test('buffers that are useless and added as fast as they are taken get turns of the event loop', async () => {
+    await beReady();
     const queue = driver.queues[CONTROL_RECEIVE];
     assert.ok(queue !== undefined);
     let isAdding = true;
