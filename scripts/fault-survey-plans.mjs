@@ -11,7 +11,7 @@
  * @property {readonly Plan[]} plans
  */
 
-// A kernel command line carries no double quotes.
+// A kernel command line carries no double quotes, and Debian's busybox crashes at wget -T.
 const DISK = [
   'dd if=/dev/urandom of=/tmp/a bs=64k count=64 2>/dev/null',
   'mkdir /d; mke2fs /dev/vda > /dev/null && mount -t ext4 /dev/vda /d || echo survey: no file system',
@@ -24,7 +24,7 @@ const DISK = [
 const download = (port, md5) =>
   [
     "gateway=$(ip route | awk '/^default/ {print $3}'); case $gateway in '') echo survey: no address;; esac",
-    `sum=$(wget -q -T 20 -O - http://$gateway:${port}/ | md5sum | cut -c 1-32)`,
+    `sum=$(timeout 20 wget -q -O - http://$gateway:${port}/ | md5sum | cut -c 1-32)`,
     `if test $sum = ${md5}; then echo survey: intact; else echo survey: failed; fi`,
   ].join('; ');
 

@@ -5,9 +5,11 @@
  * Also counted: I/O requests through both pages for each 4 KiB.
  */
 
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { BEGIN, debianImage, END, Marks, onQemu, onUpcall } from '../debian-guest.js';
 import { product } from '../product.js';
 
@@ -94,8 +96,9 @@ async function twoQemus(images, marks) {
   const socket = join(folder, 'net');
   try {
     const problems = await Promise.all(
-      images.map((image, index) => {
-        const server = index === 0 ? 'on' : 'off,reconnect=1';
+      images.map(async (image, index) => {
+        if (index > 0) await isThere(socket);
+        const server = index === 0 ? 'on' : 'off';
         const net = `stream,id=net,addr.type=unix,addr.path=${socket},server=${server}`;
         const card = `virtio-net-pci,netdev=net,mac=${MACS[index]}`;
         const devices = ['-serial', 'stdio', '-netdev', net, '-device', card];
@@ -106,4 +109,9 @@ async function twoQemus(images, marks) {
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+/** Resolves when the first QEMU has made the socket, or after ten seconds. */
+async function isThere(/** @type {string} */ path) {
+  for (let attempt = 0; attempt < 200 && !existsSync(path); attempt++) await setTimeout(50);
 }

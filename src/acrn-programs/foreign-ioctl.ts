@@ -22,9 +22,11 @@ export function foreignIoctl(
   interrupt?: AbortSignal,
 ): number | Promise<number> {
   file.memory.pid = thread;
-  // The VM must see the program's stores before the guest runs on. ATTACH lets no guest run on.
+  // Program and VM share the memory. The hypervisor drops its translations of guest code that the
+  // program has written to, before the guest runs on. ATTACH lets no guest run on.
   if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
   const result = file.hsm.ioctl(code, argument, interrupt);
+  // Of acrn-dm's threads (event-wakeups.ts).
   wakeAfter(code, file);
   return result;
 }

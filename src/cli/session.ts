@@ -205,7 +205,8 @@ async function runOnStreams(
       guard = new StallGuard({
         reporter,
         namesOf: (stack) => blame.devicesOf(stack).map(({ name }) => name),
-        // Once the end has begun, a signal must end the process.
+        // They are removed while a device blocks the thread, so that Ctrl-C ends the process. Once
+        // the end has begun, a signal must end it too.
         addSignalListeners: () => !isEnding && ending.addSignalListeners(),
         removeSignalListeners: () => ending.removeSignalListeners(),
         onExiting: () => process.off('exit', onExit),

@@ -140,7 +140,10 @@ export class VfioUserSession {
     if (this.#queue.length > MAX_QUEUED_COMMANDS) throw new ProtocolError('sent commands and no answer');
   }
 
-  /** Answers a write before the card has it, if that may be. */
+  /**
+   * Answers a write before the card has it, if the card may do DMA by messages meanwhile: a client
+   * that waits for the answer would answer no message (ServedFunction.isPosted).
+   */
   #post(message: Message): Message {
     const { command, payload, wantsNoReply } = message;
     if (command !== Command.REGION_WRITE || wantsNoReply || payload.byteLength <= Bytes.TRANSFER) return message;

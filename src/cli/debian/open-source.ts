@@ -18,7 +18,7 @@ export interface SourceOptions {
   readonly mirror?: string | undefined;
   /** Default: Debian's own. */
   readonly mirrorWithoutApt?: string;
-  /** Default: Debian's. */
+  /** Of the mirror's signatures; apt has the machine's. Default: Debian's. */
   readonly keys?: readonly Uint8Array[];
   readonly signal?: AbortSignal | undefined;
 }

@@ -1,7 +1,8 @@
 /**
  * Gate: whether one generation of a reloaded device may act on its machine. Each load of the module
- * gives a generation. The next one is created while its predecessor still runs, and the predecessor
- * may still have timers when it was replaced: neither may drive a line or write to guest memory.
+ * gives a generation. The next one is created while its predecessor still runs: what it drives
+ * takes effect when it becomes the current one. The predecessor may still have timers when it was
+ * replaced: it drives no line any more, and writes to no guest memory.
  *
  * Called by: DeviceReloader, which opens and ends gates; gated-context.ts and gated-handle.ts.
  */

@@ -25,7 +25,8 @@ interface Unpacked {
   /** Whether the bytes still have to go through `undoX86Filter`. */
   readonly filtered?: boolean;
   /**
-   * The checksum that the bytes must have after that. Undefined: there is nothing left to compare.
+   * The checksum that the bytes must have after that. Undefined: `unpack` has compared what it can,
+   * which is not each kind of checksum.
    */
   readonly crc32?: number | undefined;
 }
@@ -33,7 +34,7 @@ interface Unpacked {
 export interface PackedFormat {
   readonly name: string;
   readonly magic: readonly number[];
-  /** Sends the unpacked bytes to `sink`. Rejects if the file is damaged. */
+  /** Sends the unpacked bytes to `sink`. Rejects if it finds the file damaged. */
   unpack(packed: ImageReader, sink: Sink): Promise<Unpacked>;
 }
 
