@@ -4,36 +4,20 @@
  */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian, whyNoPasst } from './needed-guest.js';
 import { upcall } from './upcall-process.js';
 
 const LIMIT_MS = 400_000;
 const MIB = 2 ** 20;
 const folder = mkdtempSync(join(tmpdir(), 'upcall-places-'));
 after(() => rmSync(folder, { recursive: true }));
-
-/** The reason for a skip: no Debian, or no network that passt could share. */
-async function whyNot(): Promise<string | false> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-  } catch (error) {
-    if (error instanceof UpcallError) return error.describe();
-    throw error;
-  }
-  if (spawnSync('passt', ['--version']).status !== 0) return 'passt is not installed: apt install passt';
-  const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list);
-  const isConnected = addresses.some(({ family, internal }) => family === 'IPv4' && !internal);
-  return !isConnected && 'this machine has no IPv4 address for passt to share';
-}
 
 const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
 const body = randomBytes(MIB);
@@ -67,13 +51,17 @@ async function work(place: string, port: number): Promise<readonly string[]> {
   return [...seen, md5(readFileSync(join(share, 'out')))];
 }
 
-test('cards do the same work in both places', { skip: await whyNot(), timeout: 2 * LIMIT_MS }, async (t) => {
-  const server = createServer((_, response) => response.end(body));
-  t.after(() => server.close());
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const sum = md5(body);
-  const expected = [`fetched ${sum}`, `stored ${sum} ${sum}`, sum];
-  assert.deepEqual(await work('', port), expected);
-  assert.deepEqual(await work(',thread', port), expected);
-});
+test(
+  'cards do the same work in both places',
+  { skip: (await whyNoDebian()) || whyNoPasst(), timeout: 2 * LIMIT_MS },
+  async (t) => {
+    const server = createServer((_, response) => response.end(body));
+    t.after(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const sum = md5(body);
+    const expected = [`fetched ${sum}`, `stored ${sum} ${sum}`, sum];
+    assert.deepEqual(await work('', port), expected);
+    assert.deepEqual(await work(',thread', port), expected);
+  },
+);

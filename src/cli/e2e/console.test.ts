@@ -8,24 +8,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian } from './needed-guest.js';
 import { MAIN, start } from './upcall-process.js';
 
 const LIMIT_MS = 280_000;
 const folder = mkdtempSync(join(tmpdir(), 'upcall-console-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Without apt or a network this guest is not available, which is the reason for a skip. */
-async function whyNoDebian(): Promise<string | false> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return false;
-  } catch (error) {
-    if (error instanceof UpcallError) return error.describe();
-    throw error;
-  }
-}
 
 const noDebian = await whyNoDebian();
 const noTerminal =

@@ -4,25 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
 import { KEPT_MODULES } from '../debian/module-groups.js';
+import { whyNoDebian } from './needed-guest.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
 // The first run fetches a kernel, which may take long.
 const FETCH_MS = 240_000;
-const options = { timeout: FETCH_MS, ...(await whyNot()) };
-
-/** Without apt or a network this guest is not available, which is the reason for a skip. */
-async function whyNot(): Promise<{ skip?: string }> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return {};
-  } catch (error) {
-    if (error instanceof UpcallError) return { skip: error.describe() };
-    throw error;
-  }
-}
+const options = { timeout: FETCH_MS, skip: await whyNoDebian() };
 
 const card = (name: string): string => fileURLToPath(new URL(`../../../examples/devices/${name}.js`, import.meta.url));
 

@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { openDisk } from '../../device-model/disk/open-disk.js';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian } from './needed-guest.js';
 import { upcall } from './upcall-process.js';
 
 // The first run fetches a kernel, which may take long.
@@ -58,17 +57,6 @@ describe('a disk of the command line', { timeout: 120_000 }, () => {
   });
 });
 
-/** Without apt or a network Debian is not available, which is the reason for a skip. */
-async function whyNot(): Promise<{ skip?: string }> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return {};
-  } catch (error) {
-    if (error instanceof UpcallError) return { skip: error.describe() };
-    throw error;
-  }
-}
-
 const COMMANDS = [
   'echo serials $(cat /sys/block/vd?/serial); echo ro $(cat /sys/block/vd?/ro)',
   'dd if=/dev/urandom of=/dev/vda bs=64k; echo a $(tail -c +5121 /dev/vda | md5sum)',
@@ -85,7 +73,7 @@ const COMMANDS = [
 
 test(
   "Debian's driver finds its disks, and what it wrote is in their files",
-  { timeout: LIMIT_MS, ...(await whyNot()) },
+  { timeout: LIMIT_MS, skip: await whyNoDebian() },
   async (t) => {
     const base = await folder(t);
     const file = (name: string): string => join(base, name);

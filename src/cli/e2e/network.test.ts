@@ -1,42 +1,22 @@
 /** Debian on a network: two machines on a hub, and one that reaches a server by passt. */
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { readPackets } from '../../device-model/network/fixtures/read-pcapng.js';
 import { host } from '../../host/current.js';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian, whyNoPasst } from './needed-guest.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
 // The first run fetches a kernel, and a busy machine boots it slowly.
 const LIMIT_MS = 400_000;
 const folder = mkdtempSync(join(tmpdir(), 'upcall-net-'));
 after(() => rmSync(folder, { recursive: true }));
-
-/** Without apt or a network there is no Debian, which is the reason for a skip. */
-async function whyNoDebian(): Promise<string | false> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return false;
-  } catch (error) {
-    if (error instanceof UpcallError) return error.describe();
-    throw error;
-  }
-}
-
-function whyNoPasst(): string | false {
-  if (spawnSync('passt', ['--version']).status !== 0) return 'passt is not installed: apt install passt';
-  const addresses = Object.values(networkInterfaces()).flatMap((list = []) => list);
-  const isConnected = addresses.some(({ family, internal }) => family === 'IPv4' && !internal);
-  return !isConnected && 'this machine has no IPv4 address for passt to share';
-}
 
 const noDebian = await whyNoDebian();
 const noHub = (await host.openLocalSockets().catch(() => undefined)) === undefined && 'no local sockets on this host';

@@ -16,24 +16,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian } from './needed-guest.js';
 import { upcall } from './upcall-process.js';
 
 const LIMIT_MS = 300_000;
-const options = { timeout: LIMIT_MS, ...(await whyNot()) };
-
-/** Without apt or a network this guest is not available, which is the reason for a skip. */
-async function whyNot(): Promise<{ skip?: string }> {
-  if (process.platform !== 'linux') return { skip: 'only Linux shares folders' };
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return {};
-  } catch (error) {
-    if (error instanceof UpcallError) return { skip: error.describe() };
-    throw error;
-  }
-}
+const options = {
+  timeout: LIMIT_MS,
+  skip: (process.platform !== 'linux' && 'only Linux shares folders') || (await whyNoDebian()),
+};
 
 const outside = mkdtempSync(join(tmpdir(), 'upcall-e2e-share-'));
 after(() => rmSync(outside, { recursive: true, force: true }));

@@ -5,23 +5,11 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { fetchDebian } from '../debian/fetch-debian.js';
+import { whyNoDebian } from './needed-guest.js';
 import { MAIN, start } from './upcall-process.js';
 
 // The first run fetches a kernel, which may take long.
-const options = { timeout: 240_000, ...(await whyNot()) };
-
-/** Without apt or a network this guest is not available, which is the reason for a skip. */
-async function whyNot(): Promise<{ skip?: string }> {
-  try {
-    await fetchDebian({ progress: () => undefined });
-    return {};
-  } catch (error) {
-    if (error instanceof UpcallError) return { skip: error.describe() };
-    throw error;
-  }
-}
+const options = { timeout: 240_000, skip: await whyNoDebian() };
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-watch-debian-'));
 after(() => rmSync(folder, { recursive: true }));

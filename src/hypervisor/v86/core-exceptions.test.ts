@@ -10,7 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { HALTED_FOREVER, TripleFault } from '../vcpu-loop.js';
-import { EXCEPTION_CASES, TRIPLE_FAULT, type ExceptionCase } from './fixtures/exception-cases.js';
+import { DELIVERY_CASES } from './fixtures/delivery-cases.js';
+import { EXCEPTION_CASES } from './fixtures/exception-cases.js';
+import { TRIPLE_FAULT, type ExceptionCase } from './fixtures/exception-case.js';
 import { PAGING_CASES } from './fixtures/paging-cases.js';
 import { TRANSFER_CASES } from './fixtures/transfer-cases.js';
 import {
@@ -34,7 +36,7 @@ const QEMU = 'qemu-system-i386';
 const QEMU_VERSION = 7;
 const STOPPED_BY_GUEST = 1;
 const ENTRY_OFFSET = 28;
-const ALL_CASES = [...EXCEPTION_CASES, ...TRANSFER_CASES, ...PAGING_CASES];
+const ALL_CASES = [...EXCEPTION_CASES, ...DELIVERY_CASES, ...TRANSFER_CASES, ...PAGING_CASES];
 /** A start of QEMU takes a second. */
 const every = Number(process.env['QEMU_EVERY'] ?? 8);
 const folder = mkdtempSync(join(tmpdir(), 'upcall-'));

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { message, O, ROOT, ShareClient, str, u16, u32, u64, u8 } from './fixtures/share-client.js';
+import { O, ROOT, ShareClient } from './fixtures/share-client.js';
+import { message, str, u16, u32, u64, u8 } from './fixtures/share-messages.js';
 import { LINUX_ONLY, SECRET, shareTemp, type SharedTemp } from './fixtures/shared-temp.js';
 
 /** Of random mounts: each ends with a reset at any moment. */

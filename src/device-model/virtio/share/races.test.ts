@@ -6,7 +6,8 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, w
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { O, ROOT, ShareClient, ShareError } from './fixtures/share-client.js';
+import { O, ROOT, ShareClient } from './fixtures/share-client.js';
+import { ShareError } from './fixtures/share-messages.js';
 import { LINUX_ONLY, SECRET, shareTemp } from './fixtures/shared-temp.js';
 
 const SWAPS = 10_000;

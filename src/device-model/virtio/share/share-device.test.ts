@@ -16,7 +16,8 @@ import {
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { answerOf, message, O, ROOT, ShareClient, ShareError, str, u16, u32, u64 } from './fixtures/share-client.js';
+import { O, ROOT, ShareClient } from './fixtures/share-client.js';
+import { answerOf, message, ShareError, str, u16, u32, u64 } from './fixtures/share-messages.js';
 import { LINUX_ONLY, SECRET, shareTemp, type SharedTemp } from './fixtures/shared-temp.js';
 import { ShareDevice } from './share-device.js';
 

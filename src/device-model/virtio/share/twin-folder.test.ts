@@ -10,7 +10,8 @@ import { test } from 'node:test';
 
 import fc from 'fast-check';
 
-import { O, ShareClient, ShareError } from './fixtures/share-client.js';
+import { O, ShareClient } from './fixtures/share-client.js';
+import { ShareError } from './fixtures/share-messages.js';
 import { LINUX_ONLY, shareTemp } from './fixtures/shared-temp.js';
 
 const RUNS = 30;
