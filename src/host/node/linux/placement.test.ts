@@ -60,6 +60,26 @@ describe('the placement of threads', { skip: reason, timeout: 60_000 }, () => {
     assert.ok(parked > 0 && apart >= ROUNDS * 0.8, `${apart} of ${ROUNDS}, ${parked} of them parked`);
   });
 
+  test('a thread that another one wakes apart at the same moment gets all of its CPUs back', async (t) => {
+    if (placement === undefined) return;
+    const words = new Int32Array(new SharedArrayBuffer(12));
+    const worker = new Worker(SLEEPER, { eval: true, workerData: words.buffer });
+    t.after(() => worker.terminate());
+    const thread = await new Promise<number>((resolve) => worker.once('message', resolve));
+    const before = maskOf(thread);
+    const mask = /([0-9a-f]+)$/.exec(before.trim())?.[1] ?? '';
+    const cpus = Array.from({ length: 64 }, (_, cpu) => 1n << BigInt(cpu)).filter(
+      (bit) => (BigInt(`0x${mask}`) & bit) !== 0n,
+    );
+    const setMask = (bits: string): void => void execFileSync('taskset', ['-p', bits, String(thread)]);
+    // The other waker has left one CPU of two, which may be this thread's, so there are some tries.
+    for (let round = 0; round < 8; round++) {
+      setMask((cpus[round % 2] ?? 1n).toString(16));
+      placement.wakeApart(thread, () => setMask(mask));
+      assert.equal(maskOf(thread), before);
+    }
+  });
+
   test('a thread is pinned to a CPU that it may run on, and to no other', () => {
     const code = `
       import { placeThreads } from ${JSON.stringify(new URL('./placement.js', import.meta.url).href)};

@@ -1,7 +1,8 @@
 /**
  * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc.
  *
- * Called by: node-host.ts, as `Host.placeThreads`.
+ * Called by: node-host.ts, as `Host.placeThreads`. sync/waker.ts says why a thread is woken apart.
+ * Threads: the one that creates it.
  *
  * Sources: sched_setaffinity(2), sched_getcpu(3), proc(5) about /proc/thread-self.
  */
@@ -12,6 +13,8 @@ import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 
 /** Bytes of a mask of CPUs, one bit each: 1024 bits, as glibc's cpu_set_t. */
 const MASK_BYTES = 128;
+/** As a thread's number, to these calls. */
+const THIS_THREAD = 0;
 
 /** Returns undefined if this is not Linux or koffi cannot be loaded. */
 export function placeThreads(): CpuPlacement | undefined {
@@ -29,8 +32,10 @@ class LinuxPlacement implements CpuPlacement {
   readonly #cpu: NativeFunction;
   readonly #get: NativeFunction;
   readonly #set: NativeFunction;
-  /** The sleeper's own mask, and that without this thread's CPU. */
+  /** This thread's mask as it was read last, and the sleeper's. */
   readonly #own = new Uint8Array(MASK_BYTES);
+  readonly #sleepers = new Uint8Array(MASK_BYTES);
+  /** The mask without this thread's CPU. */
   readonly #others = new Uint8Array(MASK_BYTES);
   /** This thread's mask before it was pinned. */
   #unpinned: Uint8Array | undefined;
@@ -44,14 +49,23 @@ class LinuxPlacement implements CpuPlacement {
   }
 
   /**
-   * The sleeper's mask lacks this CPU only while it is woken. A mask that the operator gave to the
-   * thread is obeyed, and restored.
+   * The sleeper's mask lacks this CPU only while it is woken. That is done only if the sleeper has
+   * this thread's own mask, which is put back. A sleeper with another one is woken as it is: the
+   * operator gave it that mask, or another thread wakes it apart at this moment. To restore what
+   * that thread has narrowed would keep the sleeper from a CPU forever.
    */
   wakeApart(sleeper: number, wake: () => void): void {
     const cpu = Number(this.#cpu());
-    const isNarrowed = cpu >= 0 && this.#get(sleeper, MASK_BYTES, this.#own) === 0 && this.#leaveOut(cpu, sleeper);
+    const isNarrowed = cpu >= 0 && this.#hasOwnMask(sleeper) && this.#leaveOut(cpu, sleeper);
     wake();
     if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);
+  }
+
+  /** Reads this thread's mask only if the sleeper's differs from it: the operator may change both. */
+  #hasOwnMask(sleeper: number): boolean {
+    if (this.#get(sleeper, MASK_BYTES, this.#sleepers) !== 0) return false;
+    const isEqual = (): boolean => Buffer.compare(this.#sleepers, this.#own) === 0;
+    return isEqual() || (this.#get(THIS_THREAD, MASK_BYTES, this.#own) === 0 && isEqual());
   }
 
   /** Whether the sleeper's mask could be narrowed. It keeps a mask that has no other CPU. */
@@ -66,15 +80,15 @@ class LinuxPlacement implements CpuPlacement {
   pin(cpu: number): boolean {
     if (this.#unpinned === undefined) {
       const own = new Uint8Array(MASK_BYTES);
-      if (this.#get(0, MASK_BYTES, own) !== 0) return false;
+      if (this.#get(THIS_THREAD, MASK_BYTES, own) !== 0) return false;
       this.#unpinned = own;
     }
     const mask = new Uint8Array(MASK_BYTES);
     mask[cpu >> 3] = 1 << (cpu & 7);
-    return this.#set(0, MASK_BYTES, mask) === 0;
+    return this.#set(THIS_THREAD, MASK_BYTES, mask) === 0;
   }
 
   unpin(): void {
-    if (this.#unpinned !== undefined) this.#set(0, MASK_BYTES, this.#unpinned);
+    if (this.#unpinned !== undefined) this.#set(THIS_THREAD, MASK_BYTES, this.#unpinned);
   }
 }
