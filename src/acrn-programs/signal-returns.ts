@@ -24,10 +24,11 @@ export class SignalReturns {
   readonly #notifications: Notifications;
   readonly #frames: SignalFrames;
 
-  constructor(files: OpenFiles, notifications: Notifications) {
+  /** `frames`: for tests. */
+  constructor(files: OpenFiles, notifications: Notifications, frames = new SignalFrames(files.memory)) {
     this.#files = files;
     this.#notifications = notifications;
-    this.#frames = new SignalFrames(files.memory);
+    this.#frames = frames;
   }
 
   serve(notification: Notification): void {
@@ -44,8 +45,12 @@ export class SignalReturns {
   /** `call` is what the thread returns to: changes it so that it ends as in the driver. */
   #mend(call: InterruptedCall): void {
     // A second signal came while the return from the first one's handler waited to be received. The
-    // second handler returns to that return, which must not fail.
-    if (call.isSigreturn) this.#frames.restart(call, SystemCall.rtSigreturn);
+    // second handler returns to that return, which must not fail. Its registers are what the first
+    // handler left, perhaps the arguments of an ioctl that it has made.
+    if (call.isSigreturn) {
+      this.#frames.restart(call, SystemCall.rtSigreturn);
+      return;
+    }
     const [fd, code] = call.args.map((argument) => Number(argument & LOW_WORD)) as [number, number];
     const mayBeOld = false;
     if ((code & TYPE_MASK) !== ACRN_TYPE || this.#files.find(call.thread, fd, mayBeOld) === undefined) return;
