@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { DescriptorListener, DescriptorStream } from '../descriptor-streams.js';
 import { closeDescriptor } from './linux/descriptors.js';
 import { openEventFds } from './linux/event-fds.js';
@@ -66,6 +67,29 @@ for (const [kind, listen, skip] of kinds)
       assert.equal(stream.receive(), undefined);
       assert.equal(stream.send(Buffer.from('de')), true);
       assert.equal(String((await once(socket, 'data'))[0]), 'de');
+    });
+
+    test('calls again for a receiver that does not take everything, to the end', { timeout: 30_000 }, async (t) => {
+      const { stream, socket } = await connected(t, listen);
+      const parts = 5;
+      for (let part = 0; part < parts; part++) {
+        await new Promise<void>((resolve) => void socket.write('x', () => resolve()));
+        await setImmediate();
+      }
+      const closed = once(socket, 'close');
+      socket.end();
+      let taken = 0;
+      await new Promise<void>((resolve) => {
+        stream.onReadable = () => {
+          const part = stream.receive();
+          if (part === 'closed') resolve();
+          else taken += part?.bytes.length ?? 0;
+        };
+        stream.onReadable();
+      });
+      assert.equal(taken, parts);
+      stream.close();
+      await closed;
     });
 
     test('waits for bytes without the event loop, at most the given time', async (t) => {

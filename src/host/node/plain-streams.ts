@@ -3,8 +3,8 @@
  *
  * Called by: node-host.ts, as `Host.listenForPrograms`.
  *
- * The event loop reads the socket. `wait` and `send` block instead: they use the descriptor of the
- * socket itself, which does not block, until it is ready.
+ * The event loop reads the socket. `wait` and `send` block instead: they try the descriptor of the
+ * socket itself again and again. That keeps a processor busy, because Node has no poll(2).
  */
 
 import { chmodSync, lstatSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -45,6 +45,7 @@ class PlainStream implements DescriptorStream {
   readonly #fd: number;
   readonly #parts: Uint8Array[] = [];
   #isEnded = false;
+  #willCall = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -64,8 +65,9 @@ class PlainStream implements DescriptorStream {
 
   receive(): StreamPart | 'closed' | undefined {
     const bytes = this.#parts.shift();
-    if (bytes !== undefined) return { bytes, descriptors: [] };
-    return this.#isEnded ? 'closed' : undefined;
+    if (bytes === undefined) return this.#isEnded ? 'closed' : undefined;
+    this.#callLater();
+    return { bytes, descriptors: [] };
   }
 
   wait(limitMs: number): void {
@@ -100,6 +102,16 @@ class PlainStream implements DescriptorStream {
     this.#isEnded = true;
     this.onReadable = () => undefined;
     this.#socket.destroy();
+  }
+
+  /** Node reports each part once. A receiver that takes some of them is called for the others. */
+  #callLater(): void {
+    if (this.#willCall) return;
+    this.#willCall = true;
+    setImmediate(() => {
+      this.#willCall = false;
+      if (this.#parts.length > 0 || this.#isEnded) this.onReadable();
+    });
   }
 }
 
