@@ -5,9 +5,10 @@
  *
  * Called by: acrn-programs/, and descriptor-streams.ts for streams. local-sockets.ts uses
  * MAX_SOCKET_PATH.
- * Callers must: give paths of at most MAX_SOCKET_PATH bytes. Longer ones are cut.
+ * Callers must: give paths of at most MAX_SOCKET_PATH bytes. Longer ones are cut. `listen` is for
+ * the main thread: it sets the process's umask for a moment.
  *
- * All calls return at once.
+ * All calls return at once: no socket here blocks.
  *
  * Sources: unix(7), recvmsg(2), cmsg(3); structures of 64-bit Linux.
  */
@@ -39,6 +40,7 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const EINTR = 4;
 const EAGAIN = 11;
+/** Connections that wait to be accepted. */
 const BACKLOG = 64;
 /** Of a socket's file: only its owner can connect. */
 const OTHERS_MASK = 0o177;
@@ -116,7 +118,7 @@ export class UnixSockets {
 
   /** A listening socket at `path`, for this user only. Throws SocketError. */
   listen(path: string): number {
-    const fd = this.#socket(SOCK_NONBLOCK);
+    const fd = this.#socket();
     const mask = process.umask(OTHERS_MASK);
     try {
       this.#atPath('bind', fd, path);
@@ -134,9 +136,12 @@ export class UnixSockets {
     throw error;
   }
 
-  /** A socket that is connected to the one that listens at `path`. Throws SocketError. */
+  /**
+   * A socket that is connected to the one that listens at `path`. Throws SocketError, with EAGAIN
+   * if BACKLOG others wait there for a program that accepts none.
+   */
   connect(path: string): number {
-    const fd = this.#socket(0);
+    const fd = this.#socket();
     this.#atPath('connect', fd, path);
     return fd;
   }
@@ -254,9 +259,10 @@ export class UnixSockets {
     return (length + 7) & ~7;
   }
 
-  #socket(flags: number): number {
+  #socket(): number {
     const create = this.#libc.func('int socket(int domain, int type, int protocol)');
-    const fd = Number(create(AF_UNIX, (this.#isStream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC | flags, 0));
+    const type = this.#isStream ? SOCK_STREAM : SOCK_SEQPACKET;
+    const fd = Number(create(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (fd < 0) throw new SocketError('socket', this.#libc.errno());
     return fd;
   }
