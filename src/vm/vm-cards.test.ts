@@ -377,6 +377,11 @@ test('a card gets the first free device number, and errors name what is wrong', 
     for (let device = 3; device < 32; device++) vm.attachCard(new TestCard());
     assert.throws(() => vm.attachCard(unplaced), { code: 'VM_LIMIT' });
     assert.equal(unplaced.calls.length, 3);
+    const stubborn = new TestCard({}, 'stubborn');
+    stubborn.close = () => {
+      throw new Error('no');
+    };
+    assert.throws(() => vm.attachCard(stubborn), { code: 'VM_LIMIT' });
     vm.attachCard(new TestCard(), { bus: 0, device: 31, function: 1 });
     assert.equal(vm.pci.read(0, 31, 0, 0x0e, 1) & 0x80, 0x80, 'several functions');
   });

@@ -139,8 +139,8 @@ export class VmCards {
     try {
       address = wanted ?? this.#freeAddress();
     } catch (error) {
-      const report = (closing: unknown): void => this.#parts.reportError(card.name, closing, 'close');
-      Promise.resolve(card.close?.()).catch(report);
+      const close = async (): Promise<void> => card.close?.();
+      close().catch((closing: unknown) => this.#parts.reportError(card.name, closing, 'close'));
       throw error;
     }
     return this.#attach(card, address);
