@@ -40,8 +40,6 @@ export interface ServedFunctionOptions {
   /** Whether the descriptor is an eventfd. */
   readonly acceptEvent: (descriptor: number) => boolean;
   readonly closeDescriptor: (descriptor: number) => void;
-  /** The client has announced memory. */
-  readonly onMemory?: (bytes: bigint, isMapped: boolean) => void;
 }
 
 const MSIX_ENTRY_BYTES = 16;
@@ -131,19 +129,14 @@ export class ServedFunction {
   mapMemory(payload: DataView<ArrayBuffer>, descriptors: ReadonlySet<number>): Uint8Array | Errno {
     if (payload.byteLength < Bytes.DMA_MAP) return Errno.INVALID;
     const [descriptor] = descriptors;
-    const { dmaMap, onMemory } = this.#options;
-    const mapped = dmaMap.bytes.mapped;
-    const size = payload.getBigUint64(24, true);
-    const error = dmaMap.add({
+    const error = this.#options.dmaMap.add({
       flags: payload.getUint32(4, true),
       fileOffset: payload.getBigUint64(8, true),
       address: payload.getBigUint64(16, true),
-      size,
+      size: payload.getBigUint64(24, true),
       descriptor,
     });
-    if (error !== 0) return error;
-    onMemory?.(size, dmaMap.bytes.mapped > mapped);
-    return EMPTY;
+    return error === 0 ? EMPTY : error;
   }
 
   unmapMemory(payload: DataView<ArrayBuffer>): Uint8Array | Errno {
