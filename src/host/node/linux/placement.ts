@@ -61,7 +61,7 @@ class LinuxPlacement implements CpuPlacement {
     if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);
   }
 
-  /** Reads this thread's mask only if the sleeper's differs from it: the operator may change both. */
+  /** Reads this thread's mask only if the sleeper's differs: the operator may change both. */
   #hasOwnMask(sleeper: number): boolean {
     if (this.#get(sleeper, MASK_BYTES, this.#sleepers) !== 0) return false;
     const isEqual = (): boolean => Buffer.compare(this.#sleepers, this.#own) === 0;
