@@ -365,6 +365,7 @@ describe('shared memory', () => {
     // Rings, counters, the RAM, and the memory of the core in which it lies.
     'hypervisor/async-io.ts',
     'hypervisor/guest-memory.ts',
+    'hypervisor/kvm/kvm-run.ts',
     'hypervisor/sparse-pages.ts',
     'hypervisor/v86/core-memory.ts',
     'hypervisor/vm-shared-state.ts',

@@ -21,6 +21,6 @@ test('a hypervisor that cannot run here has a reason and a remedy', async () => 
 test('an unknown name is refused, and the remedy lists the known ones', async () => {
   await assert.rejects(chooseHypervisor('xen'), {
     code: 'OPTION_INVALID',
-    remedy: /^Give one of v86, scripted, or the file of a module, for example \.\/xen\.js/,
+    remedy: /^Give one of v86, kvm, scripted, or the file of a module, for example \.\/xen\.js/,
   });
 });

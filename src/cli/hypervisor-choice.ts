@@ -34,6 +34,12 @@ export const HYPERVISORS: readonly HypervisorChoice[] = [
     create: createV86,
   },
   {
+    name: 'kvm',
+    about: "Linux's KVM: the processor itself runs the guest",
+    available: async () => (await createKvm()).available(),
+    create: createKvm,
+  },
+  {
     name: 'scripted',
     about: 'plays lists of accesses, for tests and benchmarks',
     available: () =>
@@ -83,4 +89,9 @@ function namedChoice(name: string): HypervisorChoice {
 async function createV86(options?: HypervisorOptions): Promise<Hypervisor> {
   const { V86Hypervisor } = await import('../hypervisor/v86/v86-hypervisor.js');
   return new V86Hypervisor(options);
+}
+
+async function createKvm(): Promise<Hypervisor> {
+  const { KvmHypervisor } = await import('../hypervisor/kvm/kvm-hypervisor.js');
+  return new KvmHypervisor();
 }

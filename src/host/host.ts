@@ -14,6 +14,7 @@ import type { DiskFile, DiskFileAccess } from './disk-file.js';
 import type { EventFds } from './event-fds.js';
 import type { ReadLimits } from './file-too-large.js';
 import type { HostProgram } from './host-program.js';
+import type { KernelLines, KvmCalls } from './kvm-calls.js';
 import type { LocalSockets } from './local-sockets.js';
 import type { MemoryArena } from './memory-arena.js';
 import type { OutputFile } from './output-file.js';
@@ -160,6 +161,15 @@ export interface Host {
    * has not that much. `bytes`: a multiple of 64 KiB.
    */
   openMemoryArena(bytes: number): Promise<MemoryArena | undefined>;
+
+  /** Linux's KVM, or undefined on other systems. Says nothing of whether it can be used. */
+  openKvm(): Promise<KvmCalls | undefined>;
+
+  /**
+   * For the calling thread: the interrupt lines of a VM of the kernel, by its descriptor. Throws on
+   * hosts without `openKvm`.
+   */
+  kernelLines(vm: number): KernelLines;
 
   /**
    * Starts a program of the machine. Its standard output is only for messages. Rejects with the

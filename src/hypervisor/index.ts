@@ -17,7 +17,7 @@ export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from '../i
 
 // vCPUs as threads of this process.
 export { ThreadedVm } from './threaded-vm.js';
-export type { ThreadedVmOptions } from './threaded-vcpu.js';
+export type { ThreadedVmOptions, VmMachine } from './threaded-vcpu.js';
 export { serveVcpu, type BuiltVcpu, type VcpuContext } from './vcpu-thread.js';
 export { HALTED_FOREVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
 export type { DescriptorTable, SegmentRegister, VcpuRegisters } from './vcpu-registers.js';

@@ -11,7 +11,7 @@
  * register. No queue, hence no overflow.
  *
  * Called by: DeviceLines and ThreadLines for devices, ThreadedVm for SET_IRQLINE; the vCPU's
- * program, which delivers; VmInterrupts, which shows them.
+ * program or LinePins, which deliver; VmInterrupts, which shows them.
  * Threads: each thread has an object of its own over the same words. In a VM with several vCPUs,
  * vCPU 0 has the controllers.
  *
@@ -23,6 +23,7 @@ import { SavedState } from '../io-request/saved-state.js';
 import type { Doorbell } from '../sync/doorbell.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { INTERRUPT_LANE_WORDS, InterruptKind, InterruptLane } from '../trace/interrupt-lane.js';
+import type { LinePins, PinLevels } from './line-pins.js';
 
 /** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
 export const INTERRUPT_LINES = 48;
@@ -69,17 +70,19 @@ export class InterruptLines {
   readonly trace: InterruptLane;
   readonly #words: SharedWords;
   readonly #vcpu: Doorbell;
+  readonly #pins: LinePins | undefined;
   /** The level that each of the controllers' pins has. Used only in the thread that delivers. */
-  readonly #pins = new Uint8Array(INTERRUPT_LINES);
+  readonly #levels = new OwnLevels();
 
   /**
    * `vcpu` is rung after each change of a line's level: a halted vCPU wakes, a running one polls at
-   * its next trap or slice.
+   * its next trap or slice. `pins`: those of controllers that are not a vCPU's; no vCPU is rung.
    */
-  constructor(buffer: SharedArrayBuffer, vcpu: Doorbell) {
+  constructor(buffer: SharedArrayBuffer, vcpu: Doorbell, pins?: LinePins) {
     this.#words = new SharedWords(buffer);
     this.trace = new InterruptLane(this.#words, TRACE);
     this.#vcpu = vcpu;
+    this.#pins = pins;
   }
 
   /**
@@ -101,7 +104,8 @@ export class InterruptLines {
     if (high && this.#words.loadRelaxed(IS_COUNTING) !== 0) this.#words.add(RISES + line, 1);
     this.trace.record(high ? InterruptKind.RAISED : InterruptKind.LOWERED, line, owner, driver);
     this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
-    this.#vcpu.ring();
+    if (this.#pins === undefined) this.#vcpu.ring();
+    else this.#pins.follow(this, driver);
   }
 
   pulse(line: number, driver: number = LineDriver.HYPERCALL): void {
@@ -122,6 +126,7 @@ export class InterruptLines {
 
   /** The driver's thread must have ended: its number may have another driver from now on. */
   removeDriver(driver: number): void {
+    this.#pins?.release(this, driver);
     for (let line = 0; line < INTERRUPT_LINES; line++) this.set(line, false, driver);
     this.#words.and(DRIVERS, ~(1 << driver));
   }
@@ -179,16 +184,16 @@ export class InterruptLines {
   }
 
   /** In the vCPU's thread: sets the controllers' pins to the lines' levels, with their edges. */
-  deliver(controller: InterruptController): void {
+  deliver(controller: InterruptController, levels: PinLevels = this.#levels): void {
     for (let half = 0; half < 2; half++) {
       let bits = this.#words.exchange(CHANGED + half, 0);
       while (bits !== 0) {
         const line = half * 32 + 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
         const word = this.#words.and(line, ~ROSE);
-        const wasHigh = this.#pins[line] === 1;
+        const wasHigh = levels.isHigh(line);
         const isHigh = (word & OUTPUTS) !== 0;
-        this.#pins[line] = isHigh ? 1 : 0;
+        levels.put(line, isHigh);
         if ((word & ROSE) !== 0) {
           if (wasHigh) controller.lower(line);
           controller.raise(line);
@@ -203,7 +208,7 @@ export class InterruptLines {
    * high count as just raised, and earlier edges are forgotten.
    */
   resync(): void {
-    this.#pins.fill(0);
+    this.#levels.restore([]);
     for (let line = 0; line < INTERRUPT_LINES; line++) {
       if (!this.level(line)) this.#words.and(line, ~ROSE);
       else {
@@ -213,9 +218,15 @@ export class InterruptLines {
     }
   }
 
+  /** For LinePins: each pin is compared with its line, and lines that are high rise once more. */
+  changeAll(): void {
+    this.resync();
+    this.#allChanged();
+  }
+
   /** In the vCPU's thread: the controllers were restored, with pins of these levels. */
   restorePins(levels: readonly number[]): void {
-    this.#pins.set(levels);
+    this.#levels.restore(levels);
   }
 
   /**
@@ -244,7 +255,29 @@ export class InterruptLines {
       else this.#words.and(line, ~ROSE);
     }
     // The vCPU compares each line with its pin.
+    this.#allChanged();
+  }
+
+  #allChanged(): void {
     this.#words.store(CHANGED, -1);
     this.#words.store(CHANGED + 1, (1 << (INTERRUPT_LINES - 32)) - 1);
+  }
+}
+
+/** Levels of pins that one thread has for itself. */
+class OwnLevels implements PinLevels {
+  readonly #levels = new Uint8Array(INTERRUPT_LINES);
+
+  isHigh(line: number): boolean {
+    return this.#levels[line] === 1;
+  }
+
+  put(line: number, high: boolean): void {
+    this.#levels[line] = high ? 1 : 0;
+  }
+
+  restore(levels: readonly number[]): void {
+    this.#levels.fill(0);
+    this.#levels.set(levels);
   }
 }

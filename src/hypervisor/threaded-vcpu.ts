@@ -22,6 +22,23 @@ import type { Upcall } from './upcall.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
 import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
+/** What a hypervisor has of a VM outside of its vCPUs' threads, such as a VM of the kernel. */
+export interface VmMachine {
+  /** The descriptor of a VM of the kernel that has the interrupt controllers (line-pins.ts). */
+  readonly kernelVm: number;
+  /**
+   * Makes vCPU `vcpu` leave the guest, now or as soon as it has entered it: the VM's state has
+   * changed, or a hold begins. Must be cheap if the vCPU is not in the guest.
+   */
+  kick(vcpu: number): void;
+  /** Delivers an interrupt message. Both are u32, and the address is one of interrupt messages. */
+  message(address: number, data: number): void;
+  /** Brings all vCPUs, which are parked, and the controllers to their power-on state. */
+  reset(): void;
+  /** The threads have ended. `isIdle`: no other thread can use `kernelVm` any more. */
+  close(isIdle: boolean): void;
+}
+
 /** What the threads of one VM are started with. */
 export interface ThreadedVmOptions {
   /** These two as in Hypercalls. */
@@ -41,6 +58,8 @@ export interface ThreadedVmOptions {
   readonly onReport?: (vcpu: number, report: unknown) => void;
   /** Whether the vCPUs can trap stores to the page of RAM at `address`. Default: they trap none. */
   readonly canProtect?: (address: number) => boolean;
+  /** Default: interrupt controllers and all other state are in the vCPUs' threads. */
+  readonly machine?: VmMachine;
   /** Whether the vCPUs' programs have `save`. Default: false. */
   readonly canSave?: boolean;
 }

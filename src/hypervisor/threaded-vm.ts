@@ -21,7 +21,7 @@ import { isMsiAddress, msiTargets } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuSnapshots } from './saved-vcpu.js';
 import { ThreadedSnapshots } from './threaded-snapshots.js';
-import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions } from './threaded-vcpu.js';
+import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions, type VmMachine } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
 /** Interval in ms at which PAUSE and RESET poll: a slot's move to PENDING does not ring `owner`. */
@@ -41,6 +41,7 @@ export class ThreadedVm implements Hypercalls {
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly ThreadedVcpu[];
+  readonly #machine: VmMachine | undefined;
   /** Whether the Service VM has set the page, without which the VM does not start. */
   #hasBuffer = false;
 
@@ -49,15 +50,20 @@ export class ThreadedVm implements Hypercalls {
    * cannot start, and then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
-    const shared = new VmSharedState(undefined, options.config);
-    if (options.config.waker !== undefined) shared.useWaker(options.config.waker);
+    const { config, machine } = options;
+    const shared = new VmSharedState(undefined, { ...config, kernelVm: machine?.kernelVm });
+    if (machine !== undefined)
+      shared.onWake = () => {
+        for (let vcpu = 0; vcpu < config.vcpuCount; vcpu++) machine.kick(vcpu);
+      };
+    if (config.waker !== undefined) shared.useWaker(config.waker);
     shared.setVmState(VmState.CREATED);
-    const snapshots = new ThreadedSnapshots(shared, options.config.vcpuCount);
+    const snapshots = new ThreadedSnapshots(shared, config.vcpuCount);
     const threads: ThreadedVcpu[] = [];
     let memory = options.memory;
     try {
       const ready: Promise<GuestMemory | undefined>[] = [];
-      for (let vcpu = 0; vcpu < options.config.vcpuCount; vcpu++) {
+      for (let vcpu = 0; vcpu < config.vcpuCount; vcpu++) {
         const started = startVcpuThread(options, shared, vcpu, (hold, state) => snapshots.held(vcpu, hold, state));
         threads.push(started.thread);
         ready.push(started.ready);
@@ -89,6 +95,7 @@ export class ThreadedVm implements Hypercalls {
     if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;
     this.#threads = threads;
+    this.#machine = options.machine;
     if (options.canSave === true) this.snapshots = snapshots;
     const { canProtect } = options;
     if (canProtect !== undefined)
@@ -148,6 +155,8 @@ export class ThreadedVm implements Hypercalls {
     this.#buffer.stampFree();
     for (const slot of this.#buffer.slots) slot.clearPolling();
     this.shared.msis.clear();
+    const machine = this.#machine;
+    if (machine !== undefined) this.shared.pins?.reset(this.shared.lines, () => machine.reset());
     this.shared.setVmState(VmState.CREATED);
     return 0;
   }
@@ -160,6 +169,7 @@ export class ThreadedVm implements Hypercalls {
       await thread.ended;
       clearTimeout(timer);
     }
+    this.#machine?.close(this.shared.pins?.close() ?? true);
     return 0;
   }
 
@@ -178,6 +188,10 @@ export class ThreadedVm implements Hypercalls {
 
   injectMsi(address: number, data: number): number {
     if (this.shared.vmState === VmState.POWERED_OFF || !isMsiAddress(address)) return HYPERCALL_REFUSED;
+    if (this.#machine !== undefined) {
+      this.#machine.message(address, data);
+      return 0;
+    }
     let targets = msiTargets(address, data, this.vcpuCount);
     while (targets !== 0) {
       const vcpu = 31 - Math.clz32(targets & -targets);

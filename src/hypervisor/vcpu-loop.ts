@@ -33,6 +33,8 @@ export interface VcpuProgram {
    * TripleFault. Any other error is a crash of the hypervisor.
    */
   run(): number;
+  /** The vCPU parks until the next `start`, or ends. */
+  stop?(): void;
   /**
    * A message-signalled interrupt arrived, between two slices. Optional for a program that polls
    * `shared.msis` itself.
@@ -114,6 +116,7 @@ export function runVcpu(options: VcpuLoopOptions): void {
       const isPoweredOff = error instanceof TripleFault && powerOffAfterFault?.() === true;
       if (!(error instanceof VcpuStopped) && !isPoweredOff) report(eventOf(vcpu, error));
     }
+    program.stop?.();
   }
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);
 }

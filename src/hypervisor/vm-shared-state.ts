@@ -15,6 +15,7 @@
  * number.
  */
 
+import { host } from '../host/current.js';
 import { Doorbell } from '../sync/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Waker } from '../sync/waker.js';
@@ -22,6 +23,7 @@ import { SharedWords } from '../sync/shared-words.js';
 import { TraceRing } from '../trace/trace-ring.js';
 import { AsyncIo, type AsyncIoHandle } from './async-io.js';
 import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
+import { LinePins, type LinePinsHandle } from './line-pins.js';
 import { MSI_WORDS, MsiQueue } from './msi-queue.js';
 import { ProtectedPages } from './protected-pages.js';
 
@@ -77,12 +79,16 @@ export interface VmSharedStateHandle {
   readonly asyncIo: AsyncIoHandle;
   readonly trace: SharedArrayBuffer;
   readonly protectedPages: SharedArrayBuffer;
+  /** Of a VM whose interrupt controllers are the kernel's. */
+  readonly pins?: LinePinsHandle;
 }
 
 /** As in VmConfig. */
 export interface NewStateOptions {
   readonly memoryBytes?: number;
   readonly allocatePage?: ((name: string) => SharedArrayBuffer) | undefined;
+  /** The descriptor of the kernel's VM, if it has the interrupt controllers. */
+  readonly kernelVm?: number | undefined;
 }
 
 // Indices of words. The states are seldom written and share lines. Each doorbell has its own line.
@@ -99,6 +105,8 @@ const WORDS = VCPU_DOORBELL + SLOT_COUNT * LINE_WORDS;
 export class VmSharedState {
   readonly handle: VmSharedStateHandle;
   readonly lines: InterruptLines;
+  /** Undefined: a vCPU has the interrupt controllers. */
+  readonly pins: LinePins | undefined;
   readonly msis: MsiQueue;
   readonly asyncIo: AsyncIo;
   /** Takes the moves of the page's slots while recording is enabled. */
@@ -109,9 +117,14 @@ export class VmSharedState {
   readonly #words: SharedWords;
   readonly #doorbells: readonly Doorbell[];
   readonly #counters: Float64Array;
+  /**
+   * Of the owner: makes the vCPUs poll these words although they do not wait on a doorbell. Called
+   * after the VM's state changed or a hold began.
+   */
+  onWake: () => void = () => undefined;
 
   /** Another thread's view by `handle`, or the new words of a VM. */
-  constructor(handle?: VmSharedStateHandle, { memoryBytes, allocatePage }: NewStateOptions = {}) {
+  constructor(handle?: VmSharedStateHandle, { memoryBytes, allocatePage, kernelVm }: NewStateOptions = {}) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
       lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
@@ -120,6 +133,7 @@ export class VmSharedState {
       asyncIo: new AsyncIo(undefined, allocatePage).handle,
       trace: new TraceRing().buffer,
       protectedPages: new ProtectedPages(memoryBytes ?? 0).buffer,
+      ...(kernelVm === undefined ? {} : { pins: LinePins.create(kernelVm) }),
     };
     const { words, lines, msis, asyncIo, protectedPages } = this.handle;
     this.#words = new SharedWords(words);
@@ -128,7 +142,9 @@ export class VmSharedState {
       { length: SLOT_COUNT },
       (_, vcpu) => new Doorbell(words, VCPU_DOORBELL + vcpu * LINE_WORDS),
     );
-    this.lines = new InterruptLines(lines, this.doorbell(0));
+    const { pins } = this.handle;
+    this.pins = pins === undefined ? undefined : new LinePins(pins, host.kernelLines(pins.vm));
+    this.lines = new InterruptLines(lines, this.doorbell(0), this.pins);
     this.msis = new MsiQueue(msis);
     this.asyncIo = new AsyncIo(asyncIo);
     this.trace = new TraceRing(this.handle.trace);
@@ -165,7 +181,7 @@ export class VmSharedState {
     // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs.
     // So it stops, instead of freeing its slot and going on with all ones.
     if (state === VmState.POWERED_OFF) this.withdraw();
-    for (const doorbell of this.#doorbells) doorbell.ring();
+    this.#wakeAll();
   }
 
   /**
@@ -199,7 +215,7 @@ export class VmSharedState {
    */
   beginHold(): number {
     const hold = this.#words.add(HOLD, 1) + 1;
-    for (const doorbell of this.#doorbells) doorbell.ring();
+    this.#wakeAll();
     return hold;
   }
 
@@ -230,6 +246,11 @@ export class VmSharedState {
   /** Reads and clears `pciAddress` in one. */
   takePciAddress(): number {
     return this.#words.exchange(PCI_ADDRESS, 0);
+  }
+
+  #wakeAll(): void {
+    for (const doorbell of this.#doorbells) doorbell.ring();
+    this.onWake();
   }
 
   vcpuState(vcpu: number): VcpuState {

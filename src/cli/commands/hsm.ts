@@ -76,7 +76,7 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     .option('--vcpus <number>', 'vCPUs of a VM whose creator names no CPUs (default: 1)', (text) =>
       parseCount('--vcpus', text, 1, MAX_VCPUS),
     )
-    .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
+    .option('--hypervisor <name|file>', 'v86, kvm, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--no-translate', 'v86: interpret every instruction of the guest')
     .option('--polling', 'vCPUs poll for completion, also if the program does not ask for it')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)

@@ -149,7 +149,7 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addShare)
         .default([], 'none'),
     )
-    .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
+    .option('--hypervisor <name|file>', 'v86, kvm, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
     .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)

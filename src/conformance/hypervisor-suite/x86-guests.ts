@@ -154,7 +154,7 @@ class X86Guest {
       case 'shut-down':
         // An exception without a gate, three times over: a triple fault.
         code.emitWith(this.#memory.allocate(8), 0x0f, 0x01, 0x1d); // lidt [empty table]
-        code.emit(0xcc); // int3
+        code.emit(0x0f, 0x0b); // ud2
     }
   }
 

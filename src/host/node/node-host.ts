@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
+import { kernelLines } from './linux/kernel-lines.js';
 import { placeThreads } from './linux/placement.js';
 import { startedThread, startThread } from './threads.js';
 
@@ -57,6 +58,8 @@ export const nodeHost: Host = {
     return (await import('./linux/descriptor-streams.js')).listenWithDescriptors(path, onConnection);
   },
   openMemoryArena: async (bytes) => (await import('./linux/memory-arena.js')).openMemoryArena(bytes),
+  openKvm: async () => (await import('./linux/kvm-calls.js')).openKvm(),
+  kernelLines,
   startProgram: async (program, parameters) => (await import('./programs.js')).startProgram(program, parameters),
 };
 

@@ -22,8 +22,8 @@ interface KoffiFunction extends NativeFunction {
 
 /** The part of koffi that is used. The package is optional, and so are its types. */
 interface Koffi {
-  load(library: string): { func(declaration: string): KoffiFunction };
-  address(bytes: NodeJS.TypedArray): bigint | number;
+  load(library: string): { func(declaration: string): KoffiFunction; symbol(name: string): unknown };
+  address(pointer: unknown): bigint | number;
   errno(): number;
   readonly node: {
     poll(fd: number, options: { readonly readable: boolean }, callback: () => void): PollHandle & { unref(): void };
@@ -44,6 +44,8 @@ export interface Libc {
   errno(): number;
   /** The address of the bytes. They stay there as long as their buffer is reachable. */
   address(bytes: NodeJS.TypedArray): bigint;
+  /** The address of a function, for a structure that holds one. Throws if it does not exist. */
+  symbol(name: string): bigint;
   /** Calls back on the event loop while `fd` is readable, or at its end. */
   poll(fd: number, onReadable: () => void, options?: { readonly keepsAlive?: boolean }): PollHandle;
 }
@@ -90,6 +92,7 @@ function bind(koffi: Koffi): Libc {
         }),
     errno: () => koffi.errno(),
     address: (bytes) => BigInt(koffi.address(bytes)),
+    symbol: (name) => BigInt(koffi.address(library.symbol(name))),
     poll: (fd, onReadable, { keepsAlive = false } = {}) => {
       const handle = koffi.node.poll(fd, { readable: true }, onReadable);
       if (!keepsAlive) handle.unref();

@@ -2,7 +2,8 @@
  * MemoryFiles: puts memory of this process into files without a name (memfds), which other
  * processes can map. Both sides then use the same pages.
  *
- * Called by: acrn-programs/, for the page, the rings and the RAM of a VM; memory-arena.ts.
+ * Called by: acrn-programs/, for the page, the rings and the RAM of a VM; memory-arena.ts and
+ * kvm-calls.ts, for addresses.
  *
  * The memory stays where it is: the file is mapped over it. For that it has to begin at a page and
  * must not be given back piecemeal, which is true of a WebAssembly.Memory and not of other

@@ -1,0 +1,47 @@
+/**
+ * The CPUID of a vCPU: what the kernel supports, with the vCPU's own APIC ID.
+ *
+ * Called by: KvmMachine, before each vCPU runs.
+ *
+ * Sources: Intel SDM, volume 2, CPUID; struct kvm_cpuid2 and kvm_cpuid_entry2.
+ */
+
+import { Request } from './kvm-abi.js';
+import type { Kernel } from './kernel.js';
+
+const MAX_ENTRIES = 256;
+const HEAD_BYTES = 8;
+const ENTRY_BYTES = 40;
+// Offsets in an entry.
+const FUNCTION = 0;
+const EBX = 16;
+const EDX = 24;
+
+/** Feature information. EBX: the initial APIC ID in the highest byte, then the count of IDs. */
+const FEATURES = 1;
+/** The two kinds of extended topology. EDX: the whole APIC ID. */
+const TOPOLOGY = [0xb, 0x1f];
+
+/** What the kernel can give guests, as struct kvm_cpuid2. `kvm`: the descriptor of /dev/kvm. */
+export function supportedCpuid(kernel: Kernel, kvm: number): Uint8Array {
+  const cpuid = new Uint8Array(HEAD_BYTES + MAX_ENTRIES * ENTRY_BYTES);
+  new DataView(cpuid.buffer).setUint32(0, MAX_ENTRIES, true);
+  kernel.call(kvm, Request.GET_SUPPORTED_CPUID, cpuid);
+  return cpuid;
+}
+
+/** A copy of `supported` for the vCPU with APIC ID `vcpu` of `vcpuCount`. */
+export function cpuidOf(supported: Uint8Array, vcpu: number, vcpuCount: number): Uint8Array {
+  const cpuid = Uint8Array.from(supported);
+  const view = new DataView(cpuid.buffer);
+  const count = view.getUint32(0, true);
+  for (let index = 0; index < count; index++) {
+    const entry = HEAD_BYTES + index * ENTRY_BYTES;
+    const leaf = view.getUint32(entry + FUNCTION, true);
+    if (leaf === FEATURES) {
+      const ebx = view.getUint32(entry + EBX, true);
+      view.setUint32(entry + EBX, ((vcpu << 24) | (vcpuCount << 16) | (ebx & 0xffff)) >>> 0, true);
+    } else if (TOPOLOGY.includes(leaf)) view.setUint32(entry + EDX, vcpu, true);
+  }
+  return cpuid;
+}
