@@ -16,7 +16,7 @@ export { standardPc, type StandardPc, type StandardPcOptions } from './vm/standa
 export { acpiDsdt, GUEST_NAMES, guestImage, type GuestName } from './vm/guest-library.js';
 
 // Hypervisors, and what one must write to plug one in.
-export { KvmHypervisor } from './hypervisor/kvm/kvm-hypervisor.js';
+export { KvmHypervisor, type KvmOptions } from './hypervisor/kvm/kvm-hypervisor.js';
 export { V86Hypervisor, type V86Options } from './hypervisor/v86/v86-hypervisor.js';
 export {
   ScriptedHypervisor,

@@ -16,10 +16,26 @@ import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { Kernel } from './kernel.js';
 import { kvmAvailability, maxVcpus } from './kvm-availability.js';
+import type { KvmProgram } from './kvm-vcpu.js';
 import { KvmMachine, SCREEN_END, SCREEN_START } from './kvm-machine.js';
+
+export interface KvmOptions {
+  /**
+   * How often, in ms, a vCPU in the guest is interrupted. 0: never, for tests of kicks: then a guest
+   * that has halted is not noticed, and Node cannot end the process while a guest runs. Default: 25.
+   */
+  readonly tickMs?: number;
+}
+
+const TICK_MS = 25;
 
 export class KvmHypervisor implements Hypervisor {
   readonly name = 'kvm';
+  readonly #tickMs: number;
+
+  constructor({ tickMs = TICK_MS }: KvmOptions = {}) {
+    this.#tickMs = tickMs;
+  }
 
   available(): Promise<Availability> {
     return kvmAvailability();
@@ -40,7 +56,7 @@ export class KvmHypervisor implements Hypervisor {
         upcall,
         onEvent,
         entry: new URL('./kvm-thread.js', import.meta.url),
-        program: (vcpu) => machine.handleOf(vcpu),
+        program: (vcpu): KvmProgram => ({ ...machine.handleOf(vcpu), tickMs: this.#tickMs }),
         memory: machine.memory,
         reservedRanges: [...CONTROLLER_RANGES, ...ramRanges(memoryBytes)],
         machine,

@@ -3,11 +3,10 @@
 import { GuestMemory } from '../guest-memory.js';
 import { serveVcpu } from '../vcpu-thread.js';
 import { Kernel } from './kernel.js';
-import type { KvmVcpuHandle } from './kvm-machine.js';
-import { KvmVcpu } from './kvm-vcpu.js';
+import { KvmVcpu, type KvmProgram } from './kvm-vcpu.js';
 
 await serveVcpu(async ({ vcpu, program, handler }) => {
   const kernel = await Kernel.open();
-  const handle = program as KvmVcpuHandle;
-  return { program: new KvmVcpu(vcpu, kernel, handle, handler, new GuestMemory(handle.memory)) };
+  const given = program as KvmProgram;
+  return { program: new KvmVcpu(vcpu, kernel, given, handler, new GuestMemory(given.memory)) };
 });

@@ -27,7 +27,6 @@ import { generalRegisters, setSystemRegisters } from './start-state.js';
 import { returnFromInterrupt } from './protected-return.js';
 import { VcpuWords } from './vcpu-words.js';
 
-const TICK_MS = 25;
 const GENERAL_PROTECTION = 13;
 /** In kvm_regs. */
 const RIP = 128;
@@ -36,9 +35,16 @@ const INTERRUPT_FLAG = 0x200;
 /** Exits that one instruction can still make after its first one: a store of 64 bytes makes 8. */
 const MAX_OPEN_EXITS = 64;
 
+/** What a vCPU's thread gets. */
+export interface KvmProgram extends KvmVcpuHandle {
+  /** As in KvmOptions. */
+  readonly tickMs: number;
+}
+
 export class KvmVcpu implements VcpuProgram {
   readonly #vcpu: number;
   readonly #vcpuCount: number;
+  readonly #tickMs: number;
   readonly #kernel: Kernel;
   readonly #descriptor: number;
   readonly #run: KvmRun;
@@ -48,13 +54,14 @@ export class KvmVcpu implements VcpuProgram {
   #ticks: KvmTicks | undefined;
   #isOpen = false;
 
-  constructor(vcpu: number, kernel: Kernel, handle: KvmVcpuHandle, handler: IoHandler, memory: GuestMemory) {
+  constructor(vcpu: number, kernel: Kernel, program: KvmProgram, handler: IoHandler, memory: GuestMemory) {
     this.#vcpu = vcpu;
-    this.#vcpuCount = handle.vcpuCount;
+    this.#vcpuCount = program.vcpuCount;
+    this.#tickMs = program.tickMs;
     this.#kernel = kernel;
-    this.#descriptor = handle.descriptor;
-    this.#run = new KvmRun(handle.run, handle.runBytes);
-    this.#words = new VcpuWords(handle.words);
+    this.#descriptor = program.descriptor;
+    this.#run = new KvmRun(program.run, program.runBytes);
+    this.#words = new VcpuWords(program.words);
     this.#handler = handler;
     this.#memory = memory;
   }
@@ -65,7 +72,7 @@ export class KvmVcpu implements VcpuProgram {
    */
   start(registers: VcpuRegisters | undefined): void {
     this.#words.setThread(this.#vcpu, this.#kernel.calls.thread());
-    this.#ticks = this.#kernel.calls.startTicks(TICK_MS);
+    if (this.#tickMs > 0) this.#ticks = this.#kernel.calls.startTicks(this.#tickMs);
     if (registers === undefined) return;
     const sregs = this.#kernel.read(this.#descriptor, Request.GET_SREGS, Bytes.SREGS);
     setSystemRegisters(sregs, registers);
