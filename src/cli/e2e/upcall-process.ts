@@ -23,7 +23,7 @@ export interface Started {
    * Resolves when this text appears on standard output after the last match. Rejects if the output
    * ends without it.
    */
-  until(text: string): Promise<void>;
+  readonly until: (text: string) => Promise<void>;
 }
 
 export interface StartOptions {

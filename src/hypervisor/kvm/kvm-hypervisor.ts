@@ -21,8 +21,9 @@ import { KvmMachine, SCREEN_END, SCREEN_START } from './kvm-machine.js';
 
 export interface KvmOptions {
   /**
-   * How often, in ms, a vCPU in the guest is interrupted. 0: never, for tests of kicks: then a guest
-   * that has halted is not noticed, and Node cannot end the process while a guest runs. Default: 25.
+   * How often, in ms, a vCPU in the guest is interrupted. 0: never, for tests of kicks. Then a
+   * guest that has halted is not noticed, and Node cannot end the process while a guest runs.
+   * Default: 25.
    */
   readonly tickMs?: number;
 }

@@ -8,9 +8,9 @@
  * The kernel finishes the guest's instruction with the next KVM_RUN. `#isOpen` says that it still
  * has to: before the registers are set anew, it must have.
  *
- * Ticks interrupt KVM_RUN some times per second. Kicks do not need them. At a tick the thread checks
- * whether the guest has halted for good. And it lets Node end the thread: process.exit, and the
- * termination of this thread or of the one that started it, wait for that without a limit.
+ * Ticks interrupt KVM_RUN some times per second. Kicks do not need them. At a tick the thread
+ * checks whether the guest has halted for good. And it lets Node end the thread: process.exit, and
+ * the termination of this thread or of the one that started it, wait for that without a limit.
  */
 
 import type { KvmTicks } from '../../host/kvm-calls.js';

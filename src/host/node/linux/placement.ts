@@ -1,7 +1,7 @@
 /**
  * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc.
  *
- * Called by: node-host.ts, as `Host.placeThreads`. sync/waker.ts says why a thread is woken apart.
+ * Called by: node-host.ts, as `Host.placeThreads` (sync/waker.ts says why a thread is woken apart).
  * Threads: the one that creates it.
  *
  * Sources: sched_setaffinity(2), sched_getcpu(3), proc(5) about /proc/thread-self.
