@@ -155,34 +155,6 @@ test('RDRAND returns the host’s random numbers', async () => {
   assert.equal(machine.core.generalRegister(GeneralRegister.EAX), 4);
 });
 
-test('a write from outside replaces translated code before the guest runs on', async () => {
-  const machine = await TestMachine.create({
-    onAccess: () => {
-      // Within the access, as DMA does that a device started: `inc edx` becomes `inc ebx`.
-      if (machine.accesses.length === 1) machine.memory.writeU8(0x9000, 0x43);
-    },
-  });
-  // prettier-ignore
-  machine.memory.write(0x9000, Uint8Array.from([
-    0x42,                               // inc edx
-    0x49, 0x75, 0xfc,                   // dec ecx; jnz 0x9000
-    0xc3,                               // ret
-  ]));
-  // prettier-ignore
-  machine.load([
-    0xb9, ...imm32(HOT),                // mov ecx, HOT
-    0xbe, ...imm32(0x9000), 0xff, 0xd6, // mov esi, 0x9000; call esi
-    0xb9, ...imm32(HOT), 0xff, 0xd6,    // again: it is translated now
-    0xe6, 0x80,                         // out 0x80, al: the code changes
-    0xb9, ...imm32(5), 0xff, 0xd6,      // mov ecx, 5; call esi
-    0xf4,
-  ]);
-  machine.runUntilHalted();
-  assert.ok(machine.core.translationCount > 0);
-  assert.equal(machine.core.generalRegister(GeneralRegister.EDX), 2 * HOT);
-  assert.equal(machine.core.generalRegister(GeneralRegister.EBX), 5);
-});
-
 describe('the end of a guest', () => {
   test('an exception without a gate is a triple fault with its address', async () => {
     const machine = await TestMachine.create();

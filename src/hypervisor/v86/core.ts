@@ -59,8 +59,9 @@ export const TRAPS_PER_POLL = 64;
 /** Power-on x87 state, which the core leaves to its host: stack empty, FNINIT's control word. */
 const FPU_STACK_EMPTY = 0xff;
 const FPU_CONTROL_WORD = 0x37f;
-/** `set_jit_config`'s first setting. */
+/** Settings of `set_jit_config`. */
 const JIT_DISABLED = 0;
+const PAGES_PER_TRANSLATION = 1;
 
 export class Core implements VcpuProgram {
   /** The guest's RAM, at the same place for the life of the core. */
@@ -110,6 +111,9 @@ export class Core implements VcpuProgram {
     state.setUint32(CoreOffset.ramPointer, byteOffset, true);
     const heap = reserveHeap(exports, memoryBytes);
     if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
+    // The core's own value is 3: the translations of neighbours then overlap, so that most code is
+    // translated several times, and compiling takes longer than what the guest gains.
+    exports.set_jit_config(PAGES_PER_TRANSLATION, 1);
     // The guest sees a local APIC by CPUID and its MSR. Interrupts do not depend on these.
     state.setUint8(CoreOffset.acpiEnabled, 1);
     state.setUint8(CoreOffset.apicEnabled, 1);
