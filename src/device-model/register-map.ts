@@ -15,6 +15,15 @@ export interface RegisterField {
   readonly meaning: string;
   /** What accesses do to it, for `checkRegisters` of `upcall/testing`. Default: unknown. */
   readonly access?: FieldAccess;
+  /** Names of values. Others may occur. */
+  readonly values?: readonly FieldValue[];
+}
+
+export interface FieldValue {
+  /** Of the field alone, from its lowest bit. */
+  readonly value: number;
+  readonly name: string;
+  readonly meaning: string;
 }
 
 /**
@@ -37,6 +46,8 @@ export interface RegisterDescription {
   readonly fields?: readonly RegisterField[];
   /** What it reads as after a reset. Default: unknown. */
   readonly reset?: number;
+  /** The bits that `reset` is known of. Default: all. */
+  readonly resetMask?: number;
   /** Whether time, input or another register may change it. Default: false. */
   readonly isVolatile?: boolean;
 }

@@ -18,6 +18,7 @@ export type UpcallErrorCode =
   | 'VM_STATE'
   | 'VM_LIMIT'
   | 'OPTION_INVALID'
+  | 'REGISTERS_INVALID'
   | 'TOOL_MISSING'
   | 'TOOL_FAILED'
   | 'DOWNLOAD_FAILED'

@@ -18,3 +18,8 @@ export { checkRegisters, type RegisterCheck, type RegisterCheckOptions } from '.
 export { findFailingProgram, type RandomProgramOptions } from './random-programs.js';
 export type { FailingProgram, TestFile } from './test-file.js';
 export { RegisterCoverage, type FieldCoverage } from './register-coverage.js';
+export {
+  importRegisters,
+  type ImportedRegisters,
+  type ImportOptions,
+} from '../device-model/register-import/import-registers.js';

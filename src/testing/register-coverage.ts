@@ -22,6 +22,8 @@ export interface FieldCoverage {
   /** Different values, at most eight, in the order of their first access. */
   readonly read: readonly number[];
   readonly written: readonly number[];
+  /** Names of its values, where the map has them. */
+  readonly names: Readonly<Record<number, string>>;
   /** Whether the map allows reads and writes. */
   readonly isReadable: boolean;
   readonly isWritable: boolean;
@@ -96,6 +98,7 @@ export class RegisterCoverage {
       writes,
       read: [...read],
       written: [...written],
+      names: Object.fromEntries((field?.values ?? []).map(({ value, name }) => [value, name])),
       isReadable: register.access !== 'w' && field?.access !== 'w',
       isWritable: register.access !== 'r' && field?.access !== 'r',
     }));
@@ -114,10 +117,10 @@ export class RegisterCoverage {
 
   /** A line for each field, and one for accesses beside the map. */
   toString(): string {
-    const rows = this.fields.map(({ register, field, reads, writes, read, written }) => [
+    const rows = this.fields.map(({ register, field, reads, writes, read, written, names }) => [
       field === undefined ? register : `${register}.${field}`,
-      reads === 0 ? 'not read' : `read ${reads}× ${valuesText(read)}`,
-      writes === 0 ? 'not written' : `written ${writes}× ${valuesText(written)}`,
+      reads === 0 ? 'not read' : `read ${reads}× ${valuesText(read, names)}`,
+      writes === 0 ? 'not written' : `written ${writes}× ${valuesText(written, names)}`,
     ]);
     const widths = [0, 1].map((column) => Math.max(0, ...rows.map((row) => row[column]?.length ?? 0)));
     const lines = rows.map(([name = '', reads = '', writes = '']) =>
@@ -137,6 +140,10 @@ function partOf(value: number, field: RegisterField | undefined): number {
   return Math.floor(value / 2 ** low) % 2 ** (high - low + 1);
 }
 
-function valuesText(values: readonly number[]): string {
-  return `(${values.map((value) => hex(value)).join(' ')}${values.length === MAX_VALUES ? ' …' : ''})`;
+function valuesText(values: readonly number[], names: Readonly<Record<number, string>>): string {
+  const texts = values.map((value) => {
+    const name = names[value];
+    return name === undefined ? hex(value) : `${hex(value)} ${name}`;
+  });
+  return `(${texts.join(Object.keys(names).length > 0 ? ', ' : ' ')}${values.length === MAX_VALUES ? ' …' : ''})`;
 }

@@ -49,7 +49,7 @@ async function resetValues({ fresh, find }: Parameters<Rule>[0]): Promise<void> 
       if (register.reset === undefined) continue;
       const value =
         bench.peek(register.offset, register.size, register.name, register.bar) ?? (await read(bench, register));
-      if (value !== register.reset)
+      if (((value ^ register.reset) & (register.resetMask ?? 0xffff_ffff)) !== 0)
         find(`${register.name}: it is ${hex(value)} ${when}, the map says ${hex(register.reset)}`);
     }
   }

@@ -40,7 +40,15 @@ class Sound implements Device {
         access: 'rw',
         meaning: 'control',
         reset: 0,
-        fields: [{ bits: [0, 0], name: 'ENABLE', meaning: 'on', access: 'rw' }],
+        fields: [
+          {
+            bits: [0, 0],
+            name: 'ENABLE',
+            meaning: 'on',
+            access: 'rw',
+            values: [{ value: 1, name: 'ON', meaning: 'on' }],
+          },
+        ],
       },
       {
         offset: 4,
@@ -542,8 +550,9 @@ test('coverage counts accesses of each field, and names what was left out', asyn
     writes: 2,
     read: [0],
     written: [1, 0],
+    names: { 1: 'ON' },
     isReadable: true,
     isWritable: true,
   });
-  assert.match(coverage.toString(), /^CONTROL\.ENABLE {2}read 1× \(0x0\) {2,}written 2× \(0x1 0x0\)$/m);
+  assert.match(coverage.toString(), /^CONTROL\.ENABLE {2}read 1× \(0x0\) {2,}written 2× \(0x1 ON, 0x0\)$/m);
 });
