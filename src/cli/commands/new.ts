@@ -5,11 +5,13 @@ import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { createProject, type NewProject } from '../new-project.js';
+import { readRegisters } from '../registers-option.js';
 import type { CommandContext } from './run.js';
 
 interface NewOptions {
   readonly pci?: boolean;
   readonly folder?: string;
+  readonly registers?: string;
   readonly install: boolean;
 }
 
@@ -24,6 +26,10 @@ export function addNewCommand(program: Command, context: CommandContext): void {
     )
     .argument('<name>', 'small letters and digits, with - between words: look-counter')
     .option('--pci', 'a PCI card instead of a device at ports or addresses of its own')
+    .option(
+      '--registers <file[,block]>',
+      'its registers: CMSIS-SVD (XML) or SystemRDL (JSON), and the peripheral in it',
+    )
     .option('--folder <dir>', 'where to create it (default: a folder of that name)')
     .option('--no-install', 'do not run npm install in it')
     .addHelpText(
@@ -31,28 +37,35 @@ export function addNewCommand(program: Command, context: CommandContext): void {
       `
 npm install in the new folder fetches TypeScript and the test runner's loader. See docs/write-a-device.md.
 
+--registers takes a CMSIS-SVD file and the name of a peripheral in it, or what the JSON exporter of systemrdl-compiler writes.
+The device then has these registers, which keep what is written as the file says.
+
 Examples:
   upcall new device look-counter        then: cd look-counter; npm test; npm start
   upcall new device checksum --pci      a PCI card
+  upcall new device timer --registers chip.svd,TIMER0
   upcall new device uart --folder ~/devices/uart --no-install`,
     )
     .action(async (name: string, options: NewOptions) => {
-      const project = await createProject(options.pci === true ? 'card' : 'device', name, options.folder ?? name);
+      const registers = options.registers === undefined ? undefined : await readRegisters(options.registers);
+      const kind = options.pci === true ? 'card' : 'device';
+      const project = await createProject(kind, name, options.folder ?? name, registers);
       const place = relative('', project.folder) || '.';
       process.stdout.write(`${place}: ${project.files.join(', ')}\n`);
+      for (const note of project.notes) context.reporter.line(`${options.registers ?? ''}: ${note}`);
       if (options.install) await install(project, context);
       process.stdout.write(nextSteps(place, options));
     });
 }
 
-function nextSteps(place: string, { pci, install }: NewOptions): string {
+function nextSteps(place: string, { pci, install, registers }: NewOptions): string {
   const steps = [
     `cd ${place}`,
     ...(install ? [] : ['npm install']),
     'npm test             the device alone, without a guest',
     pci === true
       ? 'npm start            Debian with the card'
-      : 'npm start            the monitor, with the device at ports 0x500',
+      : `npm start            the monitor, with the device at ${registers === undefined ? 'ports 0x500' : '0xd0000000'}`,
     ...(pci === true ? ['npm run serve        the card for a machine of QEMU'] : []),
   ];
   return `\nNow:\n${steps.map((step) => `  ${step}\n`).join('')}`;
