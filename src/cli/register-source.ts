@@ -3,8 +3,8 @@
  *
  * Called by: new-project.ts.
  *
- * Names and texts come from a file of unknown origin. They are written as string literals, and never
- * into a comment or Markdown as they are.
+ * Names and texts come from a file of unknown origin. They are written as string literals, and
+ * never into a comment or Markdown as they are.
  */
 
 import { hex } from '../io-request/io-request.js';

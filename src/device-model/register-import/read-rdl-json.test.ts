@@ -104,7 +104,7 @@ test('descendants of the exporter: widths, texts, side effects and encodings', a
       ['mode', 'rw', 'mode'],
     ],
   );
-  assert.deepEqual(only.fields?.at(5)?.values, [
+  assert.deepEqual(only.fields.find(({ name }) => name === 'mode')?.values, [
     { value: 0, name: 'OFF', meaning: 'OFF' },
     { value: 3, name: 'ON', meaning: 'ON' },
   ]);
