@@ -28,7 +28,7 @@ export default class Countdown {
         name: 'STATUS',
         access: 'r',
         meaning: 'a read clears it and lowers the interrupt line',
-        fields: [{ bits: [0, 0], name: 'EXPIRED', meaning: 'the countdown has reached zero' }],
+        fields: [{ bits: [0, 0], name: 'EXPIRED', meaning: 'the countdown has reached zero', access: 'rc' }],
       },
     ],
   };

@@ -48,7 +48,10 @@ export interface RegisterDescription {
   readonly reset?: number;
   /** The bits that `reset` is known of. Default: all. */
   readonly resetMask?: number;
-  /** Whether time, input or another register may change it. Default: false. */
+  /**
+   * Whether time, input or another register may change it, but for fields with `access: 'rw'`.
+   * Default: false.
+   */
   readonly isVolatile?: boolean;
 }
 

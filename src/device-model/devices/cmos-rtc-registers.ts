@@ -58,6 +58,12 @@ export function periodOfRate(rate: number): number {
   return (2 ** (rate < 3 ? rate + 6 : rate - 1) * 1000) / 32_768;
 }
 
+/** Registers that change with the time. */
+const TIMED: readonly number[] = [
+  ...[CmosIndex.SECONDS, CmosIndex.MINUTES, CmosIndex.HOURS, CmosIndex.DAY_OF_WEEK, CmosIndex.DAY],
+  ...[CmosIndex.MONTH, CmosIndex.YEAR, CmosIndex.CENTURY, CmosIndex.A, CmosIndex.C],
+];
+
 function byte(
   offset: number,
   name: string,
@@ -65,7 +71,15 @@ function byte(
   meaning: string,
   fields?: RegisterDescription['fields'],
 ): RegisterDescription {
-  return { offset, size: 1, name, access, meaning, ...(fields === undefined ? {} : { fields }) };
+  return {
+    offset,
+    size: 1,
+    name,
+    access,
+    meaning,
+    ...(TIMED.includes(offset) ? { isVolatile: true } : {}),
+    ...(fields === undefined ? {} : { fields }),
+  };
 }
 
 /** `offset` is the index that is written to port 0x70. */
@@ -83,25 +97,30 @@ export const CMOS_RTC_REGISTERS: RegisterMap = {
     byte(CmosIndex.MONTH, 'MONTH', 'rw', 'month, January is 1'),
     byte(CmosIndex.YEAR, 'YEAR', 'rw', 'year within the century'),
     byte(CmosIndex.A, 'A', 'rw', 'divider and rate', [
-      { bits: [0, 3], name: 'RS', meaning: 'rate of the periodic interrupt, 0 for no interrupt' },
-      { bits: [4, 6], name: 'DV', meaning: 'time base: 2 is 32.768 kHz, 6 and 7 hold the divider in reset' },
+      { bits: [0, 3], name: 'RS', meaning: 'rate of the periodic interrupt, 0 for no interrupt', access: 'rw' },
+      {
+        bits: [4, 6],
+        name: 'DV',
+        meaning: 'time base: 2 is 32.768 kHz, 6 and 7 hold the divider in reset',
+        access: 'rw',
+      },
       { bits: [7, 7], name: 'UIP', meaning: 'an update is in progress or less than 244 us away; read only' },
     ]),
     byte(CmosIndex.B, 'B', 'rw', 'modes and interrupt enables', [
-      { bits: [0, 0], name: 'DSE', meaning: 'daylight saving; has no effect' },
-      { bits: [1, 1], name: '24/12', meaning: '24-hour mode' },
-      { bits: [2, 2], name: 'DM', meaning: 'binary (1) or BCD (0)' },
-      { bits: [3, 3], name: 'SQWE', meaning: 'square wave output; not connected on a PC' },
-      { bits: [4, 4], name: 'UIE', meaning: 'interrupt when an update ended' },
-      { bits: [5, 5], name: 'AIE', meaning: 'alarm interrupt' },
-      { bits: [6, 6], name: 'PIE', meaning: 'periodic interrupt' },
-      { bits: [7, 7], name: 'SET', meaning: 'halts updates, so that the time can be set' },
+      { bits: [0, 0], name: 'DSE', meaning: 'daylight saving; has no effect', access: 'rw' },
+      { bits: [1, 1], name: '24/12', meaning: '24-hour mode', access: 'rw' },
+      { bits: [2, 2], name: 'DM', meaning: 'binary (1) or BCD (0)', access: 'rw' },
+      { bits: [3, 3], name: 'SQWE', meaning: 'square wave output; not connected on a PC', access: 'rw' },
+      { bits: [4, 4], name: 'UIE', meaning: 'interrupt when an update ended; SET clears it' },
+      { bits: [5, 5], name: 'AIE', meaning: 'alarm interrupt', access: 'rw' },
+      { bits: [6, 6], name: 'PIE', meaning: 'periodic interrupt', access: 'rw' },
+      { bits: [7, 7], name: 'SET', meaning: 'halts updates, so that the time can be set', access: 'rw' },
     ]),
     byte(CmosIndex.C, 'C', 'r', 'interrupt flags; a read clears them', [
-      { bits: [4, 4], name: 'UF', meaning: 'an update ended' },
-      { bits: [5, 5], name: 'AF', meaning: 'the time matched the alarm' },
-      { bits: [6, 6], name: 'PF', meaning: 'a period of the rate ended' },
-      { bits: [7, 7], name: 'IRQF', meaning: 'an enabled flag is set: the interrupt line is high' },
+      { bits: [4, 4], name: 'UF', meaning: 'an update ended', access: 'rc' },
+      { bits: [5, 5], name: 'AF', meaning: 'the time matched the alarm', access: 'rc' },
+      { bits: [6, 6], name: 'PF', meaning: 'a period of the rate ended', access: 'rc' },
+      { bits: [7, 7], name: 'IRQF', meaning: 'an enabled flag is set: the interrupt line is high', access: 'rc' },
     ]),
     byte(CmosIndex.D, 'D', 'r', 'bit 7 (VRT): the battery is good'),
     byte(CmosIndex.SHUTDOWN, 'SHUTDOWN', 'rw', 'what firmware does after a processor reset'),

@@ -41,8 +41,8 @@ const FIELDS: readonly PciConfigField[] = [
 export const PCI_HOST_BRIDGE_REGISTERS: RegisterMap = {
   source: 'Intel 440FX PCIset data sheet (290549), 82441FX PMC configuration registers',
   registers: [
-    { offset: 0x00, size: 2, name: 'VID', access: 'r', meaning: 'vendor: Intel' },
-    { offset: 0x02, size: 2, name: 'DID', access: 'r', meaning: 'device: 82441FX' },
+    { offset: 0x00, size: 2, name: 'VID', access: 'r', meaning: 'vendor: Intel', reset: 0x8086 },
+    { offset: 0x02, size: 2, name: 'DID', access: 'r', meaning: 'device: 82441FX', reset: 0x1237 },
     {
       offset: 0x04,
       size: 2,
