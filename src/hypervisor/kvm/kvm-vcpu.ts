@@ -41,6 +41,9 @@ export interface KvmProgram extends KvmVcpuHandle {
   readonly tickMs: number;
 }
 
+/** The request path, as far as exits use it. */
+export type ExitHandler = Pick<IoHandler, 'portRead' | 'portWrite' | 'mmioRead' | 'mmioWrite' | 'valueHigh'>;
+
 export class KvmVcpu implements VcpuProgram {
   readonly #vcpu: number;
   readonly #vcpuCount: number;
@@ -49,12 +52,12 @@ export class KvmVcpu implements VcpuProgram {
   readonly #descriptor: number;
   readonly #run: KvmRun;
   readonly #words: VcpuWords;
-  readonly #handler: IoHandler;
+  readonly #handler: ExitHandler;
   readonly #memory: GuestMemory;
   #ticks: KvmTicks | undefined;
   #isOpen = false;
 
-  constructor(vcpu: number, kernel: Kernel, program: KvmProgram, handler: IoHandler, memory: GuestMemory) {
+  constructor(vcpu: number, kernel: Kernel, program: KvmProgram, handler: ExitHandler, memory: GuestMemory) {
     this.#vcpu = vcpu;
     this.#vcpuCount = program.vcpuCount;
     this.#tickMs = program.tickMs;

@@ -49,11 +49,9 @@ export class VcpuWords {
     for (let word = HALTS; word <= ROUND; word++) this.#words.store(word, 0);
   }
 
-  /** vCPU `vcpu` was found running. */
+  /** vCPU `vcpu` was found running: all have to be asked anew. */
   running(vcpu: number): void {
-    if (this.#words.loadRelaxed(HALTS + vcpu) === 0) return;
-    this.#words.store(HALTS + vcpu, 0);
-    this.#words.store(ROUND, 0);
+    if (this.#words.loadRelaxed(HALTS + vcpu) !== 0) this.clearHalts();
   }
 
   /**
