@@ -45,31 +45,50 @@ export async function debianImage(commands, modules, parts = []) {
   };
 }
 
-/** When the marks arrive, and the I/O requests until then. */
+/** When the marks arrive, and the I/O requests until then. The measured part may be repeated. */
 export class Marks {
   #text = '';
-  #begun = { ms: 0, requests: 0 };
-  #ended = { ms: 0, requests: 0 };
+  /** Begin and end in turn. @type {{ ms: number, requests: number }[]} */
+  #seen = [];
 
   /**
    * @param {Uint8Array} bytes
    * @param {() => number} requests
    */
   see(bytes, requests) {
+    this.#text += Buffer.from(bytes).toString('latin1');
+    for (;;) {
+      const mark = this.#seen.length % 2 === 0 ? BEGIN : END;
+      const at = this.#text.indexOf(mark);
+      if (at < 0) break;
+      this.#seen.push({ ms: performance.now(), requests: requests() });
+      this.#text = this.#text.slice(at + mark.length);
+    }
     // The last characters are enough to find a mark that comes in parts.
-    this.#text = (this.#text + Buffer.from(bytes).toString('latin1')).slice(-bytes.length - END.length);
-    const now = () => ({ ms: performance.now(), requests: requests() });
-    if (this.#begun.ms === 0 && this.#text.includes(BEGIN)) this.#begun = now();
-    if (this.#ended.ms === 0 && this.#text.includes(END)) this.#ended = now();
+    this.#text = this.#text.slice(-Math.max(BEGIN.length, END.length));
+  }
+
+  /** Time and requests of each repetition. */
+  get rounds() {
+    return Array.from({ length: Math.floor(this.#seen.length / 2) }, (_, round) => {
+      const [begun, ended] = this.#seen.slice(2 * round);
+      if (begun === undefined || ended === undefined) throw new Error('a mark without its end');
+      return { milliseconds: ended.ms - begun.ms, requests: ended.requests - begun.requests };
+    });
   }
 
   get milliseconds() {
-    if (this.#begun.ms === 0 || this.#ended.ms === 0) throw new Error('the guest has not printed its marks');
-    return this.#ended.ms - this.#begun.ms;
+    return this.#first.milliseconds;
   }
 
   get requests() {
-    return this.#ended.requests - this.#begun.requests;
+    return this.#first.requests;
+  }
+
+  get #first() {
+    const [first] = this.rounds;
+    if (first === undefined) throw new Error('the guest has not printed its marks');
+    return first;
   }
 }
 
