@@ -44,6 +44,7 @@ export class AddressMap<Client> {
     return MAX_RANGES - this.#rangeCount;
   }
 
+  /** `client` must not be here yet. */
   addClient(client: Client): void {
     this.#ranges.set(client, []);
   }

@@ -52,6 +52,20 @@ describe('the clients of a VM', () => {
     assert.deepEqual(reported, [1, 2, 1, -1]);
   });
 
+  test('are added once and removed once', () => {
+    const { clients } = new OneVm().requests;
+    const [client, user] = [new Keeper('client'), new Keeper('user')];
+    clients.add(client, [range]);
+    clients.addDefault(user);
+    for (const known of [client, user])
+      assert.throws(() => clients.add(known, [ports(0x600, 1)]), { code: 'DEVICE_INVALID', errno: -17 });
+    assert.deepEqual(clients.ranges(client), [range]);
+    for (const known of [client, client, user, user]) clients.destroy(known);
+    assert.deepEqual([client.disconnects, user.disconnects, clients.removals], [1, 1, 2]);
+    clients.add(client, [range]);
+    assert.deepEqual(clients.all, [client]);
+  });
+
   test('that were removed are counted', () => {
     const { clients } = new OneVm().requests;
     const [kernel, user] = [new Keeper('kernel'), new Keeper('user')];

@@ -80,8 +80,16 @@ export class VmClients {
     return this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
   }
 
-  /** Throws VM_LIMIT if the VM cannot have that many more ranges, and what `connect` throws. */
+  /**
+   * Throws DEVICE_INVALID if the VM has this client, VM_LIMIT if it cannot have that many more
+   * ranges, and what `connect` throws.
+   */
   add(client: IoClient, ranges: readonly AddressRange[] = []): void {
+    if (this.has(client))
+      throw new UpcallError('DEVICE_INVALID', `${client.name}: the VM has this client already`, {
+        errno: Errno.EEXIST,
+        remedy: 'Add its ranges by addRange',
+      });
     if (ranges.length > this.#map.room)
       throw new UpcallError('VM_LIMIT', `${client.name}: a VM has at most ${MAX_RANGES} ranges, over all clients`, {
         remedy: 'Merge ranges, or remove clients',
@@ -131,9 +139,11 @@ export class VmClients {
 
   /**
    * Removes a client. Its unfinished requests finish as all ones, because no other client can
-   * answer them. Throws afterwards what the client's `disconnected` throws.
+   * answer them. Throws afterwards what the client's `disconnected` throws. Does nothing for a
+   * client that was removed before.
    */
   destroy(client: IoClient): void {
+    if (!this.has(client)) return;
     this.#removals++;
     if (this.#default === client) this.#default = undefined;
     else this.#map.removeClient(client);

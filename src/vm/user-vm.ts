@@ -151,8 +151,8 @@ export class UserVm {
 
   /**
    * Adds an I/O client. The newest one wins. Ranges may be added and removed while the VM runs.
-   * Throws VM_STATE once the end has begun, VM_LIMIT if the VM cannot have that many more ranges,
-   * and what the client's `connect` throws.
+   * Throws VM_STATE once the end has begun, DEVICE_INVALID if the VM has this client, VM_LIMIT if
+   * it cannot have that many more ranges, and what the client's `connect` throws.
    */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     this.#expectNotEnding();
@@ -178,7 +178,10 @@ export class UserVm {
     return this.requests.clients.removeRange(this.#wrappers.of(client), range);
   }
 
-  /** Removes a client while the VM runs. Requests that it has not finished read as all ones. */
+  /**
+   * Removes a client while the VM runs. Requests that it has not finished read as all ones. May be
+   * called again.
+   */
   destroyClient(client: IoClient): void {
     this.#parts.module.destroyClient(this.requests, this.#wrappers.of(client));
   }
