@@ -3,7 +3,7 @@
  * into a ring that ACRN userspace empties. The HSM signals an eventfd of userspace when a new
  * element is in the ring.
  *
- * Called by: UserVm, which creates it; the worker, as side work of a pass; the devices of the clock
+ * Called by: UserVm, which creates it; the worker, as SideWork of a pass; the devices of the clock
  * and of the power register, for `send`; acrn-hsm/ and acrn-programs/, for userspace's event.
  * Threads: the Service VM's.
  *

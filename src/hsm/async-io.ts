@@ -3,7 +3,7 @@
  * itself and puts a handle into a ring. The next pass of the worker signals the handle's event.
  *
  * Called by: the control interface and vm/card-doorbells.ts (`assign`, `deassign`); the worker, as
- * side work of a pass.
+ * SideWork of a pass (pending-work.ts).
  * Threads: the Service VM's.
  *
  * In ACRN's kernel the ring holds kernel pointers, although userspace can write it. Here it holds

@@ -1,7 +1,8 @@
 /**
- * CLEAR's wait: gives the other clients a bounded time to finish their requests before those of the
- * default client are completed. Called by: VmRequests.clear. The VM's life cycles (vm/) use the
- * same numbers.
+ * The wait of CLEAR (the ioctl CLEAR_VM_IOREQ, and a step of each reset): gives the other clients a
+ * bounded time to finish their requests before those of the default client are completed.
+ *
+ * Called by: VmRequests.clear. The VM's life cycles (vm/) use the same numbers.
  */
 
 import { delay } from '../sync/bounded-wait.js';

@@ -4,7 +4,7 @@
  *
  * Called by: the Service VM. acrn-hsm/ioctl-vm.ts sets up the rings, and vm/card-doorbells.ts the
  * ring for kicks of a VM without ioctls. hsm/async-io.ts assigns descriptors and takes the kicks,
- * hsm/acrn-vm-events.ts sends and takes events.
+ * hsm/acrn-vm-events.ts sends and takes events. In a vCPU's thread power-off.ts sends TRIPLE_FAULT.
  * Implementation: async-io.ts.
  */
 

@@ -64,7 +64,11 @@ const TABLE_WORDS = FIRST + MAX_ASYNC_DESCRIPTORS * DESCRIPTOR_WORDS;
 const WORDS = TABLES + 2 * TABLE_WORDS;
 /** Tries for a table that keeps changing. Then the write becomes an ordinary request. */
 const MAX_POLLS = 16;
-/** Tries for the lock, which its holder keeps for some ten instructions. */
+/**
+ * Tries for the lock, which its holder keeps for some ten instructions. They count only while this
+ * thread runs, and take some ten milliseconds: a holder that was preempted runs on before. One that
+ * was terminated never does.
+ */
 const MAX_LOCK_TRIES = 1_000_000;
 
 export interface AsyncIoHandle {
@@ -82,6 +86,9 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** The current object of each ring. Its page is always the same, its agreed size may change. */
   readonly #rings = new Map<RingId, { readonly ring: SharedRing; readonly elements: number }>();
 
+  /**
+   * Another thread's view by `handle`, or new words. `allocatePage`: of the rings, as VmConfig's.
+   */
   constructor(
     handle?: AsyncIoHandle,
     allocatePage: (name: string) => SharedArrayBuffer = () => new SharedArrayBuffer(PAGE_BYTES),

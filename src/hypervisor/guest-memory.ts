@@ -54,8 +54,8 @@ export class GuestMemory {
   }
 
   /**
-   * Whether the byte at `address` is not in `bytes`, but reached by the methods only
-   * (region-memory.ts).
+   * Whether the byte at `address` is not in `bytes`, but reached by the methods only. False for all
+   * addresses of RAM here. RegionMemory has others.
    */
   isRemote(address: number): boolean {
     return address < 0;

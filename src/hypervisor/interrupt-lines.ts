@@ -1,9 +1,11 @@
 /**
  * InterruptLines: the input pins of a User VM's interrupt controllers, driven from any thread.
  *
- * A line is wired-OR: it is high while one of its outputs is. Here each driver has one output to
- * it: the Service VM's devices together (DeviceLines joins theirs), SET_IRQLINE, or a device's own
- * thread. The outputs of a driver that is removed become low.
+ * A line is wired-OR: it is high while one of its outputs is. A driver is a party with one output
+ * to each line: the ioctl SET_IRQLINE, the Service VM's thread for all of its devices together
+ * (DeviceLines joins theirs), or the own thread of a device. The outputs of a driver that is
+ * removed become low. (An owner is a device by name, for the operator:
+ * device-model/line-owners.ts.)
  *
  * A word for each line: a bit for the output of each driver, and one that says that the line rose
  * since the vCPU's thread, which owns the controllers, took the lines last. However short a pulse,
@@ -87,7 +89,8 @@ export class InterruptLines {
 
   /**
    * Drives the output of `driver` to `line`, from any thread. A line number that does not exist is
-   * ignored, as an unconnected pin is. `owner`: the number of the device, for the trace.
+   * ignored, as an unconnected pin is. `owner`: the number that LineOwners gave to the device, for
+   * the trace.
    */
   set(line: number, high: boolean, driver: number = LineDriver.HYPERCALL, owner = 0): void {
     if (!(line >= 0 && line < INTERRUPT_LINES)) return;

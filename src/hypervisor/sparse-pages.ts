@@ -54,7 +54,7 @@ export function takePages(memory: Uint8Array, except: PageRange = NO_PAGES): Spa
   return { runs, pieces };
 }
 
-/** Writes `pages` into `memory`, whose other bytes stay. They were checked by `readRuns`. */
+/** Writes `pages` into `memory`, whose other bytes stay. `checkPages` has checked them. */
 export function placePages(memory: Uint8Array, pages: SparsePages): void {
   eachPart(pages, (piece, at, address, length) => memory.set(piece.subarray(at, at + length), address));
 }

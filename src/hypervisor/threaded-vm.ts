@@ -24,7 +24,7 @@ import { ThreadedSnapshots } from './threaded-snapshots.js';
 import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions, type VmMachine } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
-/** Interval in ms at which PAUSE and RESET poll: a slot's move to PENDING does not ring `owner`. */
+/** Interval in ms at which PAUSE and RESET poll: a slot that becomes PENDING rings no `owner`. */
 const PAUSE_RECHECK_MS = 2;
 /** Time in ms that a vCPU's thread has to end by itself. Then it is terminated. */
 export const THREAD_END_MS = 1000;
@@ -211,7 +211,10 @@ export class ThreadedVm implements Hypercalls {
     return state === IoRequestState.PENDING || state === IoRequestState.PROCESSING;
   }
 
-  /** Resolves when `isSettled` holds for every vCPU, each of which rings `owner` at a new state. */
+  /**
+   * Resolves when `isSettled` holds for every vCPU, each of which rings `owner` at a new state. A
+   * vCPU that hangs in its program never settles: VmLifeCycle.end has a limit for that.
+   */
   async #until(isSettled: (vcpu: number) => boolean): Promise<void> {
     const all = new OrderedPoll(() => this.#threads.every((_, vcpu) => isSettled(vcpu)));
     while (!(await this.shared.owner.waitAsync(all, PAUSE_RECHECK_MS)));

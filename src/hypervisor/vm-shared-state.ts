@@ -109,7 +109,7 @@ export class VmSharedState {
   readonly pins: LinePins | undefined;
   readonly msis: MsiQueue;
   readonly asyncIo: AsyncIo;
-  /** Takes the moves of the page's slots while recording is enabled. */
+  /** Records the transitions of the page's slots while it is on. */
   readonly trace: TraceRing;
   readonly protectedPages: ProtectedPages;
   /** Rung after a vCPU's state changed. The Service VM's thread waits on it. */

@@ -1,4 +1,8 @@
-/** Errno: the error numbers of the Linux driver. Negative, like an ioctl's result in the kernel. */
+/**
+ * Errno: the error numbers of the Linux driver. Negative, like an ioctl's result in the kernel.
+ *
+ * Called by: the HSM and acrn-hsm/, as results; the makers of UpcallErrors that have one.
+ */
 
 export const Errno = {
   /** The driver reports a hypercall's bare −1 as this. */

@@ -2,6 +2,8 @@
  * ErrorText: message and stack of a thrown value, for the operator. Clients and devices are
  * foreign code and may throw anything, even a value that cannot be converted to a string.
  * `errorText` itself never throws.
+ *
+ * Called by: the code that catches an error of a client, a device, a hypervisor or the host.
  */
 
 export interface ErrorText {

@@ -1,6 +1,8 @@
 /**
  * IoRequest: an I/O request as plain data, for tests, traces, scripts and messages. The request
  * path works on the slot's integers (slot.ts) and never creates one of these.
+ *
+ * Called by: those, and all that needs names, words or hexadecimal text of such fields.
  */
 
 import { Direction, IoRequestType } from './layout.js';

@@ -2,6 +2,8 @@
  * Layout: the byte offsets of `struct acrn_io_request`. Code that reads or writes the shared page
  * takes its offsets only from here.
  *
+ * Called by: Slot, SlotRecorder and the live page's decoder for offsets; all others for the types.
+ *
  * Source: UAPI header `linux/acrn.h` and ACRN's `acrn_common.h`. All fields are little-endian.
  */
 

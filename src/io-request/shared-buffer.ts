@@ -1,6 +1,7 @@
 /**
  * SharedBuffer: the 4-KiB page of one User VM as 16 slots.
  *
+ * Called by: ServiceVm, which creates it; the threads of vCPUs and clients, which view its page.
  * Threads: each vCPU, the HSM and each client in a thread of its own creates its own view.
  *
  * Ordering: the slots order their own accesses (slot.ts). `bytes` has no ordering. It is for

@@ -37,9 +37,9 @@ export interface SlotObserver {
   ): void;
   /** The slot begins at word `base` of `page`: a getter call per field would cost more. */
   assigned(hasMoved: boolean, page: Int32Array, base: number): void;
-  /** The move to COMPLETE is about to be tried, from state `from`. `completed` follows. */
+  /** `from` → COMPLETE is about to be tried. `completed` follows. */
   completing(from: number, valueLow: number, valueHigh: number): void;
   completed(hasMoved: boolean, from: number, valueLow: number, valueHigh: number): void;
-  /** A move to FREE: the answer was taken (COMPLETE), or the slot was stamped in state `from`. */
+  /** `from` → FREE: the answer was taken (COMPLETE), or the slot was stamped in any state. */
   released(hasMoved: boolean, from: number): void;
 }

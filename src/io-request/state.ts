@@ -4,6 +4,8 @@
  * Source: `ACRN_IOREQ_STATE_*` in the UAPI header `linux/acrn.h`. The numbers do not follow the
  * life cycle FREE → PENDING → PROCESSING → COMPLETE → FREE. PENDING is 0: a zeroed page holds
  * sixteen pending requests.
+ *
+ * Called by: Slot, which makes the transitions; the code that polls or displays a state.
  */
 
 export const IoRequestState = { PENDING: 0, COMPLETE: 1, PROCESSING: 2, FREE: 3 } as const;

@@ -1,4 +1,9 @@
-/** UpcallError: the error for operators, with a code to search for, the facts, and a remedy. */
+/**
+ * UpcallError: the error for operators, with a code to search for, the facts, and a remedy.
+ *
+ * Called by: everything that refuses what an operator or a program asked for. The command line
+ * prints `describe()`, and acrn-hsm/ returns `errno`.
+ */
 
 export type UpcallErrorCode =
   | 'IMAGE_NOT_FOUND'

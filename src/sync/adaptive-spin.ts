@@ -164,7 +164,8 @@ export class AdaptiveSpin {
   }
 
   /**
-   * Polls until the work comes, however long that takes: ACRN's completion polling. A compiler may
+   * Polls until the work comes, however long that takes, and never parks: ACRN's completion
+   * polling, which gives a processor away for the shortest answer. A compiler may
    * hoist a plain load out of a loop (ECMA-262, "Shared Memory Guidelines"), which would make the
    * loop endless. So every round of relaxed polls ends with an ordered one.
    */

@@ -1,4 +1,8 @@
-/** A timer that does not keep the process alive, as Node's timers do by default. */
+/**
+ * A timer that does not keep the process alive, as Node's timers do by default.
+ *
+ * Called by: host-timing.ts, for time limits; SystemClock, for the timers of devices.
+ */
 
 export type BackgroundTimer = ReturnType<typeof setTimeout>;
 

@@ -1,6 +1,8 @@
 /**
  * Deferred: a promise with the functions that settle it (Promise.withResolvers, which Node 20 does
  * not have).
+ *
+ * Called by: code that settles a promise from a callback, such as the end of a thread.
  */
 
 export class Deferred<T> {

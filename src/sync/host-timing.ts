@@ -1,4 +1,9 @@
-/** The host's clock and timers, as Timing. */
+/**
+ * The host's clock and timers, as Timing.
+ *
+ * Called by: fair-timeout.ts, bounded-wait.ts and the HSM's TimeLimit, as the default of their
+ * `timing`. Tests give another one.
+ */
 
 import { startBackgroundTimer, type BackgroundTimer } from './background-timer.js';
 import type { Timing } from './timer-lateness.js';

@@ -1,5 +1,7 @@
 /**
- * Poll: whether the work that a waiter waits for has come. AdaptiveSpin and Doorbell call it.
+ * Poll: whether the work that a waiter waits for has come.
+ *
+ * Called by: AdaptiveSpin and Doorbell. Implemented by: each waiter, for what it waits for.
  *
  * Both methods answer the same question, at a different price. Neither may change anything.
  */

@@ -4,6 +4,8 @@
  * Only Slot, Doorbell, the trace's lanes (trace/lane.ts) and this class use `Atomics`, so a review
  * of upcall's concurrency needs only these four files.
  *
+ * Called by: all other code that shares words between threads.
+ *
  * Ordering: all operations are sequentially consistent except `loadRelaxed` and `storeRelaxed`.
  * An atomic store publishes the relaxed stores before it to a thread that loads it atomically.
  * A relaxed load orders nothing. It may be a hint whether an atomic load is worth its cost, or read

@@ -1,6 +1,7 @@
 /**
  * LaneReader: reads the entries of one lane of a TraceRing, in order. (A lane is the part of a
- * slot's trace that one side writes. Its entries have consecutive numbers, int32 that wrap.)
+ * slot's trace that one side writes. Each entry is one move, a change of the slot's state. Entries
+ * have consecutive numbers, int32 that wrap.)
  *
  * Called by: RingReader, in the thread that dispatches requests.
  *

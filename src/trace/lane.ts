@@ -1,7 +1,7 @@
 /**
  * Lanes: how the entries of a TraceRing are written, published and read. (A lane is the part of a
- * slot's trace that one side writes. trace-ring.ts has the layout.) All that is concurrent in the
- * trace is here.
+ * slot's trace that one side writes, an entry is one move, a change of the slot's state.
+ * trace-ring.ts has the layout.) All that is concurrent in the trace is here.
  *
  * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader, RequestStatistics and
  * VmTrace read (LaneView).

@@ -1,5 +1,6 @@
 /**
- * MoveAssembler: makes moves from the entries of a TraceRing. An entry has only what is new with
+ * MoveAssembler: makes moves (changes of a slot's state, move.ts) from the entries of a TraceRing,
+ * each from one. An entry has only what is new with
  * its move, so the assembler keeps the request and the client of each slot's last entry.
  *
  * Called by: VmTrace and MoveSampler, with the entries of RingReader, those of each slot in order.

@@ -6,8 +6,8 @@
  *
  * A request is matched once, when its client is known, and then either all of its moves pass or
  * none does, unless moves of it were lost. Its move to PENDING comes before that and is kept until
- * then. Type and address may
- * change until then as well: the HSM makes PCI requests of some port accesses.
+ * then. Type and address may change until then as well: the HSM makes PCI requests of some port
+ * accesses.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';

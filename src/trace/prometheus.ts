@@ -4,6 +4,8 @@
  * Prometheus can add them.
  *
  * Called by: the live page's server, for /metrics; programs with an exporter of their own.
+ * Callers must: give each VM another name. Two of the same name would give a series twice, which
+ * Prometheus refuses. Clients of the same name are one row of a snapshot already.
  */
 
 import { bucketEndNs, type LatencySnapshot } from './latency-histogram.js';

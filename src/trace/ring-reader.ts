@@ -1,6 +1,6 @@
 /**
  * RingReader: merges the two lanes of each slot (the hypervisor's entries and the Service VM's, see
- * trace-ring.ts) into one sequence of entries, in the order of the slot's moves.
+ * trace-ring.ts) into one sequence of entries, in the order of the slot's moves (changes of state).
  *
  * Called by: VmTrace and MoveSampler.
  * Callers must: run in the dispatching thread, whose own lane is always up to date for it.

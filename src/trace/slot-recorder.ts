@@ -1,6 +1,7 @@
 /**
  * SlotRecorder: the observer of one slot that records the moves (changes of the slot's state) that
- * one thread makes. It writes an entry for each into the slot's lanes of the TraceRing.
+ * one thread makes. It writes an entry for each into the slot's lanes of the TraceRing, one for the
+ * moves of the hypervisor and one for those of the Service VM.
  *
  * Called by: Slot, before and after each move. While the ring is off, Slot does not call it.
  * It must not throw and must not allocate: this is the request path.

@@ -10,7 +10,7 @@
 import type { AddressRow } from './address-counts.js';
 import { addLatency, NO_LATENCY, type LatencySnapshot } from './latency-histogram.js';
 
-/** The stages of a request, each from one move to the next. */
+/** The stages of a request, each from one change of its slot's state to another. */
 export const STAGES = ['wait', 'work', 'wake', 'total'] as const;
 /**
  * `wait`: PENDING → PROCESSING, until the worker dispatches the request. `work`: PROCESSING →

@@ -1,5 +1,6 @@
 /**
- * RequestStatistics: counts a VM's requests and measures their stages (statistics-snapshot.ts).
+ * RequestStatistics: counts a VM's requests and measures their stages, each the time from one move
+ * (change of the slot's state) to the next (statistics-snapshot.ts).
  *
  * Called by: ServiceVm, for each request that the HSM gave to a client or is about to answer;
  * UserVm, for a snapshot.

@@ -1,5 +1,5 @@
 /**
- * CardServer: one card with the User VM around it, and the client that has it.
+ * CardServer: one PCI card with the User VM around it, and the client that has it.
  *
  * Called by: serveVfioUser, which accepts clients. Threads: the Service VM's.
  *
@@ -32,7 +32,9 @@ export type CreateServedCard = (vm: UserVm) => PciCard | Promise<PciCard>;
 export interface CardServerOptions {
   readonly card: PciCard | CreateServedCard;
   readonly vm: Pick<UserVmOptions, 'name' | 'clientTimeoutMs' | 'late' | 'statistics' | 'faults'>;
+  /** Called once, before the card is created and attached. */
   readonly onVm: (vm: UserVm) => void;
+  /** Clients that come and go, in words for a person. */
   readonly report: (line: string) => void;
   /** Undefined: guest memory is reached by messages only. */
   readonly arena: MemoryArena | undefined;

@@ -60,7 +60,7 @@ export class ClientConnection {
     return { ...this.session.counters, interrupts: this.#options.served.irqs.sent - this.#interruptsBefore };
   }
 
-  /** The card is ready. Commands are handled from now on. */
+  /** The card is ready. Commands are handled from now on, with those that wait in the stream. */
   begin(): void {
     if (this.#isEnded) return;
     this.#isBegun = true;

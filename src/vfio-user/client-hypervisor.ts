@@ -112,6 +112,7 @@ export class ClientVm implements Hypercalls {
     return 0;
   }
 
+  /** At once: there is no vCPU to wait for, and the reset that follows withdraws open accesses. */
   pauseVm(): Promise<number> {
     if (this.shared.vmState === VmState.POWERED_OFF) return Promise.resolve(HYPERCALL_REFUSED);
     this.shared.setVmState(VmState.PAUSED);

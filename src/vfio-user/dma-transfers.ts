@@ -4,8 +4,9 @@
  *
  * Called by: RegionMemory, through VfioUserSession, whose messages it sends.
  *
- * The wait is bounded, and a client that is stopped is waited for once: until something arrives,
- * the next accesses fail at once.
+ * A card's DMA returns its bytes, so the wait blocks that thread and all that it serves. It is
+ * bounded by DMA_LIMIT_MS, and a client that is stopped is waited for once: until something
+ * arrives, the next accesses fail at once.
  */
 
 import type { RemoteMemory } from '../hypervisor/region-memory.js';

@@ -2,6 +2,8 @@
  * The numbers of vfio-user: commands, flags, sizes of structures, and the limits of this server.
  * All fields are little-endian.
  *
+ * Called by: the files of this folder, and fuzzing/, which plays a client.
+ *
  * Sources: the vfio-user specification, version 0.1; linux/vfio.h.
  */
 

@@ -84,6 +84,7 @@ export class CardDoorbells {
    */
   #setUp(hypercalls: AsyncIoHypercalls): AsyncIoEvents {
     if (this.#events !== undefined) return this.#events;
+    // Not refused: the page is a ring of the right size.
     hypercalls.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES));
     this.#events = new AsyncIoEvents(hypercalls);
     this.#work.add(this.#events);

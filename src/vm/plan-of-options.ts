@@ -1,5 +1,6 @@
 /**
- * planOf: the part of a VmPlan that an operator's options decide.
+ * planOf: the part of a VmPlan that an operator's options decide. ServiceVm puts a VM together from
+ * such a plan.
  *
  * Called by: ServiceVm, to create a VM and to restore one.
  */

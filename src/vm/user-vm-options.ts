@@ -1,6 +1,8 @@
 /**
  * UserVmOptions: the options of `ServiceVm.createUserVm`, with the limits and the check of each.
  * The checked options are part of a VmPlan (vm-plan.ts).
+ *
+ * Called by: ServiceVm; acrn-hsm/ and the command line, for limits and defaults.
  */
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';

@@ -204,6 +204,7 @@ export class VmLifeCycle implements LifeCycle {
       await atMost(PAUSE_LIMIT_MS, paused);
       // Pause again: a reset that was in progress may have made the VM CREATED.
       await atMost(PAUSE_LIMIT_MS, this.#pause());
+      // Each has set PAUSED before it waited, so that the VM can be destroyed even if a vCPU hangs.
       // Finish every open request while the vCPUs still exist.
       module.removeVm(requests);
       this.#vm.closeDevices();

@@ -38,13 +38,15 @@ export interface VmPlan {
    */
   readonly createLifeCycle: (vm: VmControls) => LifeCycle;
   /**
-   * Maps the shared page into the memory of ACRN userspace. Returns false if that is not possible:
-   * the VM is then not created.
+   * Puts the page of request slots at the address that ACRN userspace gave to CREATE_VM. Returns
+   * false if that is not possible: the VM is then not created. Undefined: an operator's VM, whose
+   * page no userspace sees.
    */
   readonly sharePage?: (page: Uint8Array<SharedArrayBuffer>) => boolean;
   /**
-   * Allocates each page that the VM shares with ACRN userspace: VmConfig.allocatePage
-   * (hypervisor/hypervisor.ts), also for the page of slots. Undefined: they are ordinary memory.
+   * Allocates the memory of the pages that `sharePage` and the ioctls for rings share, if userspace
+   * is another process, which can map only certain memory: the page of slots, and the rings
+   * (VmConfig.allocatePage). Undefined: ordinary memory, which userspace in this process can share.
    */
   readonly allocatePage?: AllocatePage | undefined;
   /** What the VM goes on from. Undefined: it starts at power-on. */

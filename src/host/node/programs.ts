@@ -24,6 +24,7 @@ export async function startProgram(program: string, parameters: readonly string[
     // The fourth is a pair of connected sockets: PROGRAM_STREAM.
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
+    // Its messages are part of upcall's, which are in English.
     env: { ...process.env, LC_ALL: 'C.UTF-8' },
   });
   let output = '';

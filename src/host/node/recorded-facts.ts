@@ -1,6 +1,6 @@
 /**
  * Facts that stay true from run to run, such as that the CPU core passed its self-test. Each is an
- * empty file, whose name is the fact.
+ * empty file in the cache folder, whose name is the fact. Only the operator removes them.
  *
  * Called by: node-host.ts, which loads it on demand.
  */

@@ -12,6 +12,7 @@ import { open, rename, rm } from 'node:fs/promises';
 
 let replacements = 0;
 
+/** Writes `parts` one after the other. Rejects with Node's error, and then `file` is as before. */
 export async function replaceFile(file: string, parts: readonly Uint8Array[]): Promise<void> {
   const unfinished = `${file}.${process.pid}-${replacements++}.tmp`;
   try {

@@ -152,7 +152,10 @@ function ioAddress(table: FirmwareTable, offset: number, port: number, bytes: 1 
   table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
 }
 
-/** Only the SCI needs an override, for its mode (interrupt-routing.ts). */
+/**
+ * One processor, whatever the VM's vcpuCount, and an override only for the SCI, for its mode
+ * (interrupt-routing.ts says why).
+ */
 function madt(): Uint8Array {
   const entries: number[][] = [
     // Processor 0, enabled.

@@ -3,6 +3,8 @@
  * and ranges through it: one beyond the end is the operator's error (a truncated file,
  * IMAGE_MALFORMED), never a RangeError.
  *
+ * Called by: the parsers of this folder; the command line, for Debian's packages and modules.
+ *
  * Ordering: the bytes are the caller's, who may share them with other threads and must not change
  * them while a VM that starts from them exists: each start reads them again. If they change all the
  * same, the image is wrong: each range is checked when it is read.

@@ -1,6 +1,7 @@
 /**
  * The MP table of a User VM: the processor, the buses, the IO-APIC and the interrupts, for systems
- * that do not read ACPI tables. It says the same as the MADT and the DSDT.
+ * that do not read ACPI tables. It says the same as the MADT and the DSDT. There is one processor,
+ * whatever the VM's vcpuCount: an image starts vCPU 0 only (interrupt-routing.ts).
  *
  * Source: Intel MultiProcessor Specification 1.4, chapter 4, which also gives the offsets below.
  *

@@ -1,4 +1,8 @@
-/** Script: what a scripted vCPU plays, as plain data that survives structured cloning. */
+/**
+ * Script: what a scripted vCPU plays, as plain data that survives structured cloning.
+ *
+ * Called by: programs that create a ScriptedHypervisor; ScriptPlayer, which plays it.
+ */
 
 import type { AccessSize, MmioAccessSize } from '../../io-request/io-request.js';
 

@@ -1,6 +1,8 @@
 /**
- * JsonLinesExport: the trace as JSON Lines, one object for each move and interrupt. Values of
- * 8-byte accesses are hexadecimal strings: a JSON number has only 53 bits.
+ * JsonLinesExport: the trace as JSON Lines, one object for each move (change of a slot's state) and
+ * interrupt. A request that a client answers is four lines: PENDING, PROCESSING, COMPLETE, FREE.
+ * Values of 8-byte accesses are hexadecimal strings: a JSON number has only 53 bits, and
+ * JSON.stringify throws for a bigint. No other field is a bigint.
  *
  * Called by: the command line, for files named .jsonl; programs that write a trace of their own.
  */

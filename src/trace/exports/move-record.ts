@@ -1,6 +1,7 @@
 /**
- * MoveRecord: a move as one flat row, for formats that have columns. JSON Lines and Parquet take
- * their fields from here.
+ * MoveRecord: a move (change of a slot's state) as one flat row, for formats that have columns.
+ *
+ * Called by: JsonLinesExport and ParquetExport, which take their fields from here.
  */
 
 import { hex } from '../../io-request/io-request.js';

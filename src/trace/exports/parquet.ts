@@ -1,7 +1,8 @@
 /**
- * ParquetExport: the trace as a Parquet file with a row for each move, for DuckDB, pandas and
- * others. Rows are collected in groups, and a full group is written at once. So memory holds one
- * group, and the metadata of those before.
+ * ParquetExport: the trace as a Parquet file with a row for each move (change of a slot's state),
+ * for DuckDB, pandas and others. Interrupts have other fields, and are left out. Rows are collected
+ * in groups, and a full group is written at once. So memory holds one group, and the metadata of
+ * those before.
  *
  * Called by: the command line, for files named .parquet; programs that write a trace of their own.
  */

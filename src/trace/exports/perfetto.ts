@@ -1,8 +1,8 @@
 /**
  * PerfettoExport: the trace in Perfetto's protobuf format, for ui.perfetto.dev: a process for the
- * VM, a track for each vCPU with a slice for each request and its stages, a track for each client
- * and vCPU, arrows from the vCPU to the client and back, and a track for each interrupt line and
- * for the messages of each sender.
+ * VM, a track for each vCPU with a slice for each request and its stages (from one move, a change
+ * of the slot's state, to the next), a track for each client and vCPU, arrows from the vCPU to the
+ * client and back, and a track for each interrupt line and for the messages of each sender.
  *
  * Use: write the bytes of each `add` and `addInterrupt`, then those of `end()`, to one file.
  * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each

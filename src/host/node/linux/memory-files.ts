@@ -2,13 +2,13 @@
  * MemoryFiles: puts memory of this process into files without a name (memfds), which other
  * processes can map. Both sides then use the same pages.
  *
- * Called by: acrn-programs/, for the page, the rings and the RAM of a VM; memory-arena.ts and
- * kvm-calls.ts, for addresses.
+ * Called by: acrn-programs/, for the page of request slots, the rings and the RAM of a VM;
+ * memory-arena.ts and kvm-calls.ts, for addresses.
  *
- * The memory stays where it is: the file is mapped over it. For that it has to begin at a page and
- * must not be given back piecemeal, which is true of a WebAssembly.Memory and not of other
- * SharedArrayBuffers. A file is sealed: no process that has it can make it shorter, which would end
- * this process with SIGBUS at its next access.
+ * The memory stays where it is: the file is mapped over it. For that it has to begin at a page, and
+ * its pages must be its own, mapped and unmapped as a whole. That is so for a WebAssembly.Memory,
+ * and not for other SharedArrayBuffers. A file is sealed: no process that has it can make it
+ * shorter, which would end this process with SIGBUS at its next access.
  *
  * Ordering: bytes are viewed only to copy them into a file, before another thread or process knows
  * of them.

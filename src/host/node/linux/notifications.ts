@@ -102,6 +102,7 @@ export class Notifications {
     this.#libc.func('int close(int fd)')(this.fd);
   }
 
+  /** Undefined if the call is over before it was received. */
   #receive(): Notification | undefined {
     // The system requires that the structure is zeroed.
     const bytes = this.#notification.fill(0);

@@ -95,6 +95,7 @@ export function threadSyscall(
 
 /**
  * Returns when the thread sleeps in a system call or has ended, or after some tens of milliseconds.
+ * Blocks this thread meanwhile: the other one is usually a few microseconds from its sleep.
  */
 export function awaitSleep(thread: number): void {
   const sleep = requireLibc().func('int usleep(uint microseconds)');

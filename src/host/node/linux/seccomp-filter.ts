@@ -1,8 +1,9 @@
 /**
  * The seccomp filter of programs that are to find /dev/acrn_hsm: their calls that name a path,
- * their ioctls of ACRN's type and their requests for huge pages wait until a supervisor has
- * answered them. On Linux 5.19 and later their returns from handlers of signals wait, too. All
- * other calls run as ever.
+ * their ioctls of ACRN's type and their requests for huge pages (memfd_create with MFD_HUGETLB, by
+ * which ACRN's device model allocates a VM's RAM) wait until a supervisor has answered them. On
+ * Linux 5.19 and later their returns from handlers of signals wait, too. All other calls run as
+ * ever.
  *
  * Called by: acrn-programs/program-thread.ts, in the thread that starts the program. Others of that
  * folder, and signal-frames.ts, use the numbers of the calls.

@@ -4,6 +4,8 @@
  * waits in its call of rt_sigreturn (notifications.ts).
  *
  * Called by: acrn-programs/signal-returns.ts.
+ * Callers must: call `finish` or `restart` before the next `find`, which overwrites the words of
+ * the frame that they write back.
  *
  * A call that a signal interrupts fails with EINTR after the handler, or is made anew, as the
  * handler was installed (sigaction(2)).

@@ -58,7 +58,10 @@ export function spawnProgram(program: string, args: readonly string[], environme
   return error === 0 && isAlive ? (pid[0] as number) : -error;
 }
 
-/** Blocks all signals of this thread. Those of what it starts are not blocked. */
+/**
+ * Blocks all signals of this thread: the process's other threads handle them. Those of what it
+ * starts are not blocked.
+ */
 export function blockSignals(): void {
   const libc = requireLibc();
   const signals = new Uint8Array(SIGSET_BYTES);
@@ -78,6 +81,7 @@ export function awaitEnd(pid: number, onEnd: (end: ProgramEnd) => void): void {
     () => {
       const status = new Int32Array(1);
       const waited = libc.func('int waitpid(int thread, _Out_ int *status, int options)')(pid, status, WNOHANG);
+      // 0: a tracer has not taken the end yet. The descriptor stays readable.
       if (waited !== pid) return;
       handle.close();
       libc.func('int close(int fd)')(fd);

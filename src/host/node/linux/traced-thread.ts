@@ -4,6 +4,8 @@
  * Called by: injected-calls.ts and interrupted-calls.ts.
  * Callers must: be allowed to trace the process, which no other may trace at that time: a debugger
  * excludes this. They must call `detach`, also after an error.
+ * Threads: all calls in the one that made the object, which ptrace(2) takes for the tracer. It
+ * blocks until the other thread has stopped, at most STOP_LIMIT_MS.
  *
  * The thread is stopped for some tens of microseconds. The other threads of its process run on.
  *

@@ -146,7 +146,10 @@ export class UnixSockets {
     return fd;
   }
 
-  /** The next connection, if any. It belongs to the caller. */
+  /**
+   * The next connection, which belongs to the caller. Undefined also if this process has no
+   * descriptor left for it: then it waits, and the listener stays readable.
+   */
   accept(listener: number): number | undefined {
     const accept = this.#libc.func('int accept4(int fd, void *address, void *bytes, int flags)');
     const fd = Number(accept(listener, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK));
