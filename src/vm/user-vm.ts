@@ -178,10 +178,7 @@ export class UserVm {
     return this.requests.clients.removeRange(this.#wrappers.of(client), range);
   }
 
-  /**
-   * Removes a client while the VM runs. Requests that it has not finished read as all ones. May be
-   * called again.
-   */
+  /** Removes a client, once or again. Requests that it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
     this.#parts.module.destroyClient(this.requests, this.#wrappers.of(client));
   }

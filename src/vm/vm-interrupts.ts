@@ -9,7 +9,8 @@
  *
  * An owner is a device that has an output to a line, and a holder one that holds the line high. The
  * hypervisor knows neither, but drivers: SET_IRQLINE, all devices of the Service VM's thread
- * together, and each thread of a device (interrupt-lines.ts). LineOwners has the names for both.
+ * together, and each thread of a device (hypervisor/interrupt-lines.ts). LineOwners has the names
+ * for both.
  *
  * At the end of a VM its lines fall and its cards go. So the state of its last pause is kept until
  * the next start, and is what a table after the end shows.

@@ -1,9 +1,9 @@
 /**
  * ScriptedHypervisor: up to 16 vCPUs that play lists of accesses, each in a thread of its own. It
- * has the whole request path and no guest code.
+ * has the whole request path and no guest code. scripted-thread.ts is the other side.
  *
  * Called by: tests, also those of a device's author (docs/write-a-device.md); the soak and fuzzing.
- * ServiceVm calls `createVm`. The other side is scripted-thread.ts.
+ * ServiceVm calls `createVm`.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
