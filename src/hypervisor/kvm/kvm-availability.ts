@@ -14,7 +14,11 @@ import type { KvmCalls } from '../../host/kvm-calls.js';
 const USE_V86 = 'or use --hypervisor v86, which runs wherever Node.js does';
 
 export async function kvmAvailability(): Promise<Availability> {
-  const calls = await host.openKvm();
+  return availabilityOf(await host.openKvm());
+}
+
+/** `calls`: as from `Host.openKvm`. */
+export function availabilityOf(calls: KvmCalls | undefined): Availability {
   if (calls === undefined)
     return no(
       'KVM belongs to Linux, and is reached by the package koffi, which is not installed',
