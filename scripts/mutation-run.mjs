@@ -10,9 +10,12 @@
 //   … --budget 60            until that time in seconds is over
 //   … --check                only whether each explained survivor still exists
 //
-// Exits with 1 if a mutant survives without an explanation, or is explained and killed.
+// Exits with 1 if a mutant survives without an explanation, or is explained and killed. At its end
+// it lists the mutants that a test noticed only by not ending, each with that test: whether such a
+// mutant loops or waits for what never comes is for a reader to see.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -36,6 +39,8 @@ const SURVIVORS = join(root, 'scripts/mutation/survivors.json');
 /**
  * A test may take this multiple of its time without a mutant, and LEAST_MS. A mutant that is
  * explained and took longer gets a second run with PATIENCE times that: the machine may be busy.
+ * Any other mutant gets one if the load is above one process for each CPU, with that many times
+ * the limit.
  */
 const SLOWDOWN = 4;
 const LEAST_MS = 2000;
@@ -140,23 +145,34 @@ async function testsOf(module, offset) {
 }
 
 /**
- * The test that fails with a mutant. Empty: none.
- * @type {(copy: import('./mutation/mutated-copy.mjs').MutatedCopy, mutant: Mutant) => Promise<string>}
+ * How many times its limit a mutant gets for a second run. 1 or less: it gets none.
+ * @type {(name: string) => number}
+ */
+function patienceWith(name) {
+  // Of the last minute. 0 on Windows.
+  const [load = 0] = loadavg();
+  return explained[name] === undefined ? load / availableParallelism() : PATIENCE;
+}
+
+/**
+ * What fails with a mutant, and in which test file. Undefined: nothing.
+ * @typedef {{ by: string, test: string }} Killer
+ * @type {(copy: import('./mutation/mutated-copy.mjs').MutatedCopy, mutant: Mutant) => Promise<Killer | undefined>}
  */
 async function killerOf(copy, { name, module, from, to, by }) {
   const text = texts.get(module) ?? '';
   const original = copy.textOf(module);
   const program = javaScript(ts, `${module}.ts`, text.slice(0, from) + by + text.slice(to));
   const offset = differsAt(original, program);
-  if (offset === undefined) return '';
+  if (offset === undefined) return undefined;
   for (const test of await testsOf(module, offset)) {
     const limitMs = LEAST_MS + SLOWDOWN * 1000 * (await coverage.secondsOf(test));
     let result = await copy.runWith(module, program, [test], limitMs);
-    if (result.by === 'time' && explained[name] !== undefined)
-      result = await copy.runWith(module, program, [test], PATIENCE * limitMs);
-    if (!result.passed) return result.by;
+    const patience = patienceWith(name);
+    if (result.by === 'time' && patience > 1) result = await copy.runWith(module, program, [test], patience * limitMs);
+    if (!result.passed) return { by: result.by, test };
   }
-  return '';
+  return undefined;
 }
 
 /**
@@ -171,7 +187,8 @@ function differsAt(original, program) {
 
 let tried = 0;
 let killed = 0;
-let timedOut = 0;
+/** @type {string[]} */
+const timedOut = [];
 /** @type {string[]} */
 const wrong = [];
 let shown = performance.now();
@@ -184,12 +201,13 @@ async function runMutants(copy) {
     const killer = await killerOf(copy, mutant);
     tried++;
     const isExplained = explained[name] !== undefined;
-    if (killer !== '') killed++;
-    if (killer === 'time') timedOut++;
-    if (killer === '' && !isExplained) wrong.push(`SURVIVED  ${name}`);
-    if (killer !== '' && isExplained) wrong.push(`KILLED    ${name}, which is explained: by ${killer}`);
-    if (options.verbose) process.stdout.write(`${killer === '' ? 'survived' : 'killed  '} ${name}  [${killer}]\n`);
-    else if ((killer === '') !== isExplained) process.stdout.write(`${wrong.at(-1)}\n`);
+    if (killer !== undefined) killed++;
+    if (killer?.by === 'time') timedOut.push(`${name}  [${killer.test}]`);
+    if (killer === undefined && !isExplained) wrong.push(`SURVIVED  ${name}`);
+    if (killer !== undefined && isExplained) wrong.push(`KILLED    ${name}, which is explained: by ${killer.by}`);
+    if (options.verbose)
+      process.stdout.write(killer === undefined ? `survived ${name}\n` : `killed   ${name}  [${killer.by}]\n`);
+    else if ((killer === undefined) !== isExplained) process.stdout.write(`${wrong.at(-1)}\n`);
     if (performance.now() - shown < SHOW_MS) continue;
     shown = performance.now();
     process.stdout.write(`  ${tried} of ${chosen.length} after ${secondsSince().toFixed(0)} s, ${killed} killed\n`);
@@ -202,8 +220,9 @@ try {
   for (const copy of copies) copy.close();
   coverage.close();
 }
+for (const one of timedOut) process.stdout.write(`BY TIME   ${one}\n`);
 process.stdout.write(
-  `${tried} of ${chosen.length} mutants in ${secondsSince().toFixed(0)} s: ${killed} killed (${timedOut} by time), ` +
+  `${tried} of ${chosen.length} mutants in ${secondsSince().toFixed(0)} s: ${killed} killed (${timedOut.length} by time), ` +
     `${tried - killed} survived, ${wrong.length} of all not as explained\n`,
 );
 if (wrong.length + gone.length + unexplained.length > 0) process.exitCode = 1;

@@ -139,6 +139,17 @@ describe('matching', () => {
 });
 
 describe('registration', () => {
+  test('is shown under the number of its VM', () => {
+    assert.equal(new Machine().events.name, 'ioeventfd-3');
+  });
+
+  test('widths 1, 2, 4 and 8 are possible, and no other', () => {
+    const widths = Array.from({ length: 18 }, (_, length) => length).filter(
+      (length) => new Machine().events.assign({ ...PORT, length }, new LocalEvent()) === 0,
+    );
+    assert.deepEqual(widths, [1, 2, 4, 8]);
+  });
+
   for (const [what, request] of [
     ['an address that wraps', { isPort: false, address: 0xffff_ffff_ffff_ffffn, length: 4 }],
     ['length 0', { ...PORT, length: 0 }],

@@ -130,14 +130,14 @@ describe('an access becomes a request', () => {
   test('a narrow MMIO store carries its bytes, zero-extended', async () => {
     const handler = vcpu();
     const seen = await answered([{}, {}, {}], () => {
-      for (const size of [1, 2, 4]) handler.mmioWrite(0xd000_0000, size, 0xdead_beef, 0x77);
+      for (const size of [1, 2, 4]) handler.mmioWrite(0xd000_0000, size, 0xdead_beee, 0x77);
     });
     assert.deepEqual(
       seen.map(({ value }) => [value[0] >>> 0, value[1]]),
       [
-        [0xef, 0],
-        [0xbeef, 0],
-        [0xdead_beef, 0],
+        [0xee, 0],
+        [0xbeee, 0],
+        [0xdead_beee, 0],
       ],
     );
   });

@@ -159,6 +159,21 @@ describe('the bytes of a request', () => {
     assert.deepEqual(bytes(page), expected);
   });
 
+  test('the answer to a read is 64 bits for MMIO and else 32, and one to a write changes no byte', () => {
+    const at = 3 * SLOT_BYTES + 88;
+    for (const [type, direction, change] of [
+      [IoRequestType.MMIO, Direction.READ, (view: DataView) => view.setBigUint64(at, 0x22_0000_0011n, true)],
+      [IoRequestType.PORT, Direction.READ, (view: DataView) => view.setUint32(at, 0x11, true)],
+      [IoRequestType.MMIO, Direction.WRITE, () => undefined],
+      [IoRequestType.PORT, Direction.WRITE, () => undefined],
+    ] as const) {
+      const { page, slot } = slotIn(PROCESSING);
+      const expected = image(page, change);
+      slot.setAnswer(type, direction, 0x11, 0x22);
+      assert.deepEqual(bytes(page), expected);
+    }
+  });
+
   test('fill sets completion_polling and never clears it', () => {
     const slot = new SharedBuffer().slot(0);
     slot.fill(IoRequestType.PORT, Direction.READ, 0, 0, 1, 0, 0, true);

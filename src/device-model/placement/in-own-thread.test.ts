@@ -13,7 +13,7 @@ import { JUDGE_MS } from '../../sync/timer-lateness.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 import type { ReloadObserver } from '../reload/reload-observer.js';
-import { LineOwners } from '../line-owners.js';
+import { LineOwners, NAMELESS } from '../line-owners.js';
 import { ThreadClient } from './in-own-thread.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -58,6 +58,7 @@ interface Machine {
   readonly deaths: unknown[][];
   readonly ends: ThreadClient[];
   readonly reports: string[];
+  readonly owners: LineOwners;
   thread: FakeThread | undefined;
 }
 
@@ -72,6 +73,7 @@ function machine(reloads?: ReloadObserver): Machine {
   const deaths: unknown[][] = [];
   const ends: ThreadClient[] = [];
   const reports: string[] = [];
+  const owners = new LineOwners();
   const client: ThreadClient = new ThreadClient({
     placement: {
       kind: 'own-thread',
@@ -82,14 +84,14 @@ function machine(reloads?: ReloadObserver): Machine {
     range: ports(0x500, 4),
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
     lines: shared.lines,
-    owners: new LineOwners(),
+    owners,
     reportError: (...report) => errors.push(report),
     onDeath: (...death) => deaths.push([client, ...death]),
     onEnd: () => ends.push(client),
     onReport: (message) => reports.push(message),
   });
   const finisher = { page: new SharedArrayBuffer(4096), tickets: new SharedArrayBuffer(64), shared: shared.handle };
-  return { client, shared, finisher, errors, deaths, ends, reports, thread: undefined };
+  return { client, shared, finisher, errors, deaths, ends, reports, owners, thread: undefined };
 }
 
 function started(reloads?: ReloadObserver): Machine & { readonly thread: FakeThread; readonly data: DeviceThreadData } {
@@ -298,6 +300,13 @@ describe('a device in a thread of its own', () => {
     assert.deepEqual(reports, []);
     thread.post({ kind: 'report', message: 'needs a reset' });
     assert.deepEqual([reports, timing.running], [['needs a reset'], 0]);
+  });
+
+  test('is known as the driver of its lines, by the name that it has then', () => {
+    const { thread, data, owners } = started();
+    assert.equal(owners.changer(NAMELESS, data.lineDriver), 'disk.js');
+    thread.post(ready);
+    assert.deepEqual(owners.holders(5, 1 << data.lineDriver), ['a disk']);
   });
 
   test('explains what its thread does with a request', () => {
