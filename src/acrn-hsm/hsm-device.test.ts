@@ -65,6 +65,20 @@ describe('a refusal names its reason to the operator', { timeout: 60_000 }, () =
   });
 });
 
+test('a file is closed once, and each call waits until its VM has ended', { timeout: 60_000 }, async () => {
+  await withFile(async (file, memory) => {
+    const ioreqBuf = memory.allocate(PAGE_BYTES);
+    assert.equal(await file.ioctl(Ioctl.CREATE_VM, createVm(memory, { ioreqBuf }).address), 0);
+    const ends: string[] = [];
+    file.vm?.onEvent(({ kind }) => kind === 'ended' && ends.push(kind));
+    void file.close();
+    await file.close();
+    assert.deepEqual(ends, ['ended']);
+    await file.close();
+    assert.deepEqual(ends, ['ended']);
+  });
+});
+
 describe('the name of a VM is', { timeout: 60_000 }, () => {
   const cases: readonly (readonly [string, readonly number[], string])[] = [
     ['the text of its field', [...Buffer.from('guest-7')], 'guest-7'],

@@ -67,7 +67,8 @@ export class HsmFile {
   #vm: IoctlVm | undefined;
   /** A CREATE_VM in progress; there is at most one. */
   #creating: Promise<number> | undefined;
-  #isClosed = false;
+  /** Defined once `close` was called. */
+  #closing: Promise<void> | undefined;
 
   constructor(parts: HsmFileParts) {
     this.#parts = parts;
@@ -116,7 +117,7 @@ export class HsmFile {
   }
 
   #ioctl(code: number, address: bigint, signal?: InterruptSignal): Result {
-    if (this.#isClosed) return Errno.EBADF;
+    if (this.#closing !== undefined) return Errno.EBADF;
     if (code === Ioctl.CREATE_VM) return this.#create(address);
     const vm = this.ioctlVm;
     // The driver checks this first, even before it checks that the code exists.
@@ -128,11 +129,13 @@ export class HsmFile {
 
   /**
    * Ends the VM in any state: the driver would forget a running VM and go on dispatching its
-   * requests.
+   * requests. Resolves when the VM has ended, also if another call has begun that.
    */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     await this.#creating;
     await this.#vm?.lifeCycle.end({ reason: 'destroyed', message: 'its control file was closed' });
     this.#parts.closed();
