@@ -16,13 +16,13 @@ import type { StructView } from './struct-view.js';
 // Bits of `flags` in struct acrn_ioeventfd. PIO: the address is a port.
 const FLAG_PIO = 1;
 const FLAG_DATAMATCH = 2;
-const FLAG_DEASSIGN = 4;
+export const FLAG_DEASSIGN = 4;
 /**
  * The write becomes asynchronous I/O: the hypervisor completes it without a request and notifies
  * the HSM through a ring. Only ACRN's own kernel acts on this bit. Mainline Linux ignores it, as it
  * does every bit that it does not know.
  */
-const FLAG_ASYNCIO = 8;
+export const FLAG_ASYNCIO = 8;
 /** Bit of `flags` in struct acrn_irqfd. */
 const IRQ_FLAG_DEASSIGN = 1;
 
@@ -59,6 +59,7 @@ export function configureIoEvent(
     const { asyncIo } = vm;
     return (isDeassign ? asyncIo?.deassign(request, event) : asyncIo?.assign(request, event)) ?? Errno.ENODEV;
   }
+  // As in the driver, a deassignment compares the eventfd only.
   return isDeassign ? vm.ioEvents.deassign(event) : vm.ioEvents.assign(request, event);
 }
 

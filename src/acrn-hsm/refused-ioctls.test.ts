@@ -191,6 +191,8 @@ describe('a refused ioctl is explained', { timeout: 60_000 }, () => {
         refused(Ioctl.IOEVENTFD, struct(IOEVENTFD, { fd: 9, len: 4, ...fields }));
       assert.match(await event({}), /^IOEVENTFD EBADF: descriptor 9 is not open/);
       assert.match(await event({ len: 3 }), /EINVAL: len 3 is not 1, 2, 4 or 8/);
+      assert.match(await event({ addr: -1 }), /EINVAL: 4 bytes at 0xf{16} exceed 64 bits/);
+      assert.match(await event({ len: 0, flags: 4 }), /^IOEVENTFD EBADF: descriptor 9 is not open/);
       assert.match(await event({ reserved: 1 }), /a reserved field of acrn_ioeventfd is not 0/);
       assert.match(await event({ flags: 8 }), /ENODEV: asynchronous I\/O is not set up\. Call SETUP_ASYNCIO first/);
       assert.match(await refused(Ioctl.IRQFD, struct(IRQFD, { fd: 9 })), /^IRQFD EBADF: descriptor 9 is not open/);

@@ -13,6 +13,7 @@ import { VmState } from '../hypervisor/vm-shared-state.js';
 import { Errno } from '../io-request/errno.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { AddressSpace } from './address-space.js';
+import { FLAG_ASYNCIO, FLAG_DEASSIGN } from './event-ioctls.js';
 import { ExtensionIoctl, Ioctl } from './ioctl-codes.js';
 import type { IoctlVm } from './ioctl-vm.js';
 import { MAX_RAM_SEGMENTS } from './memory-segments.js';
@@ -172,6 +173,7 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
       if (map.number('type') === 1) return NO_HARDWARE;
       if (map.big('len') < PAGE_BYTES) return [`len ${map.big('len')} is less than a page`];
       if (result === Errno.ENOMEM) return [`the VM has ${MAX_RAM_SEGMENTS} RAM segments`];
+      // EFAULT. What is outside of the VM's RAM (EPERM) was reported (HsmDeviceOptions.onRefused).
       return unshared(caller, map.big('vma_base'), map.big('len'));
     },
   ],
@@ -185,8 +187,10 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
       if (!event.isZero('reserved')) return [`a reserved field of ${IOEVENTFD.name} is not 0`, ZEROES];
       if (result === Errno.ENODEV) return ['asynchronous I/O is not set up', 'Call SETUP_ASYNCIO first'];
       if (result === Errno.EEXIST) return ['the descriptor is registered for this address and value'];
-      if (![1, 2, 4, 8].includes(event.number('len'))) return [`len ${event.number('len')} is not 1, 2, 4 or 8`];
-      return descriptor(event.number('fd'), result);
+      // The range is checked before the descriptor, and only of these.
+      const isChecked = (event.number('flags') & (FLAG_DEASSIGN | FLAG_ASYNCIO)) === 0;
+      const problem = result === Errno.EINVAL && isChecked ? rangeProblem(event.big('addr'), event.number('len')) : '';
+      return problem === '' ? descriptor(event.number('fd'), result) : [problem];
     },
   ],
   [
@@ -248,6 +252,12 @@ function ring({ argument, result }: IoctlCall): Reason {
   return argument % BigInt(PAGE_BYTES) === 0n
     ? ['the page is not an empty ring of the right element size']
     : [`${hex(argument)} is not the address of a page`, 'Pass the address itself, aligned to 4096'];
+}
+
+/** What is wrong with the range of an ioeventfd. Empty: nothing. */
+function rangeProblem(address: bigint, length: number): string {
+  if (![1, 2, 4, 8].includes(length)) return `len ${length} is not 1, 2, 4 or 8`;
+  return address + BigInt(length) >> 64n === 0n ? '' : `${length} bytes at ${hex(address)} exceed 64 bits`;
 }
 
 function descriptor(fd: number, result: number): Reason | undefined {
