@@ -1,13 +1,26 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { VM_CREATION } from '../acrn-hsm/struct-layout.js';
+import { StructView } from '../acrn-hsm/struct-view.js';
 import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
 import { requireLibc } from '../host/node/linux/libc.js';
 import { MESSAGE_BYTES, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
 import { Errno } from '../io-request/errno.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import { AcrnServer } from './acrn-server.js';
@@ -159,6 +172,40 @@ describe('the server’s socket', { skip }, () => {
       assert.equal(server.files.count, 0);
       [fd, ...ends].forEach(closeDescriptor);
     });
+
+  test('keeps no descriptor that comes where only replies go', async () => {
+    const before = readdirSync('/proc/self/fd').length;
+    const fd = sockets.connect(socket.path);
+    assert.equal(await call(fd, Operation.OPEN, probe()), 0);
+    const libc = requireLibc();
+    const memory = new Uint8Array(2 * PAGE_BYTES);
+    const page = libc.address(memory) + (-libc.address(memory) & BigInt(PAGE_BYTES - 1));
+    const creation = new StructView(VM_CREATION).set('ioreq_buf', page);
+    const ends: number[] = [];
+    /** As `call`, but the socket for the reply stays open. */
+    const begin = (operation: number, id: bigint, code: number, argument = 0n): number => {
+      const [own, given] = socketPair();
+      sockets.send(fd, requestBytes({ operation, call: id, argument, code, descriptor: -1 }), [given.fd]);
+      closeDescriptor(given.fd);
+      ends.push(own.fd);
+      return own.fd;
+    };
+    const created = begin(Operation.IOCTL, 1n, Ioctl.CREATE_VM, libc.address(creation.bytes));
+    const mapping = await receive(created);
+    assert.ok(mapping !== 'closed' && mapping.descriptors.length === 1);
+    mapping.descriptors.forEach(closeDescriptor);
+    const mapped = { operation: Operation.MAPPED, call: 1n, argument: 0n, code: 0, descriptor: -1 };
+    sockets.send(fd, requestBytes(mapped));
+    assert.notEqual(await receive(created), 'closed');
+    assert.equal(await call(fd, Operation.IOCTL, { code: Ioctl.CREATE_IOREQ_CLIENT }), 0);
+    for (let id = 2n; id < 40n; id++)
+      sockets.send(begin(Operation.IOCTL, id, Ioctl.ATTACH_IOREQ_CLIENT), plain(0), [created]);
+    assert.equal(await call(fd, Operation.IOCTL, { call: 99n, code: Ioctl.START_VM }), 0);
+    [fd, ...ends].forEach(closeDescriptor);
+    await new Promise<void>((resolve) => ended.push(resolve));
+    while (server.files.count > 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(readdirSync('/proc/self/fd').length, before);
+  });
 
   test('relays lines to the launcher of a process, and counts those above a limit per second', async () => {
     assert.equal(server.relayOf(process.pid), undefined);

@@ -222,7 +222,12 @@ export class ShimConnection {
   /** Ends calls of processes that have died: children of one that has the file open. */
   #forgetDead(): void {
     const { sockets } = this.#options;
-    for (const [call, { reply }] of this.#waiting) if (sockets.receive(reply) === 'closed') this.#interrupt(call);
+    for (const [call, { reply }] of this.#waiting) {
+      const message = sockets.receive(reply);
+      if (message === 'closed') this.#interrupt(call);
+      // The shim sends nothing there. Another peer must not fill this process with descriptors.
+      else for (const fd of message?.descriptors ?? []) closeDescriptor(fd);
+    }
   }
 
   /** A signal ended the wait of the program's thread. */
