@@ -148,3 +148,25 @@ test('an UpcallError of createVm stays as it is, and a VM is passed on', async (
   assert.equal((await vm.ended).reason, 'halted');
   await serviceVm.close();
 });
+
+test('a hypervisor keeps its stateVersion, without which its VMs cannot be saved', async () => {
+  const path = file(
+    'saving.mjs',
+    `export default class {${METHODS} async stateVersion() { return this.name + ' 1'; } }`,
+  );
+  assert.equal(await (await chooseHypervisor(path)).stateVersion?.(), 'mine 1');
+  assert.ok(!('stateVersion' in (await chooseHypervisor(file('unsaved.mjs', `export default class {${METHODS}}`)))));
+  for (const [body, message] of [
+    ['{ throw new Error("no form"); }', /: stateVersion\(\) failed: no form \(at .*\.mjs:\d+:\d+\)$/],
+    ['{ return 7; }', /: stateVersion\(\) resolved to number$/],
+    [`{ return ${NEVER}; }`, /: stateVersion\(\) did not end within 0\.02 s$/],
+  ] as const) {
+    const module = await loadHypervisor(
+      file(`v${body.length}.mjs`, `export default class {${METHODS} async stateVersion() ${body} }`),
+    );
+    await assert.rejects(async () => withCheckedVms('x.mjs', module, 20).stateVersion?.(), {
+      code: 'HYPERVISOR_MODULE_INVALID',
+      message,
+    });
+  }
+});

@@ -113,12 +113,14 @@ export async function moduleAvailability(
 /**
  * The hypervisor with a `createVm` that names the module when it fails, never ends, or resolves to
  * a value without the hypercalls. It rejects with HYPERVISOR_MODULE_INVALID then. The module's own
- * UpcallErrors stay as they are.
+ * UpcallErrors stay as they are. The same holds for `stateVersion`, if the hypervisor has it.
  */
 export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = MODULE_LIMIT_MS): Hypervisor {
+  const stateVersion = hypervisor.stateVersion?.bind(hypervisor);
   return {
     name: hypervisor.name,
     available: () => hypervisor.available(),
+    ...(stateVersion === undefined ? {} : { stateVersion: () => checkedVersion(file, stateVersion, limitMs) }),
     createVm: async (...parts) => {
       let hypercalls: unknown;
       try {
@@ -140,6 +142,20 @@ export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = M
     },
   };
 }
+
+async function checkedVersion(file: string, stateVersion: () => Promise<string>, limitMs: number): Promise<string> {
+  let version: unknown;
+  try {
+    version = await within(limitMs, file, 'stateVersion()', stateVersion());
+  } catch (error) {
+    if (error instanceof UpcallError) throw error;
+    throw invalid(`hypervisor module ${file}: stateVersion() failed: ${reason(error)}`, NAME_STATES, error);
+  }
+  if (typeof version === 'string') return version;
+  throw invalid(`hypervisor module ${file}: stateVersion() resolved to ${typeof version}`, NAME_STATES);
+}
+
+const NAME_STATES = 'Resolve to a text that names the form of the saved states; see docs/write-a-hypervisor.md';
 
 const CALLS: readonly (keyof Hypercalls)[] = [
   'setIoreqBuffer',
