@@ -145,6 +145,23 @@ test('other files count only while it is not known what the module needs', async
   assert.equal(changes.length, 2);
 });
 
+test('a new file counts also if a known one has an event after it', async (t) => {
+  const { folder, watch, clock, changes } = made(t);
+  const file = join(folder, 'a.ts');
+  writeFileSync(file, '1');
+  watch.setFiles([file], false);
+  for (const [name, text] of [
+    ['b.ts', '1'],
+    ['a.ts', '1'],
+  ] as const) {
+    const scheduled = clock.scheduled();
+    writeFileSync(join(folder, name), text);
+    await scheduled;
+  }
+  clock.advance(SETTLE_MS);
+  assert.deepEqual(changes, [0]);
+});
+
 test('a folder that cannot be watched is reported, and so are too many', (t) => {
   const { folder, watch, problems } = made(t);
   watch.setFiles([join(folder, 'none/a.ts')], true);

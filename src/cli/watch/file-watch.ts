@@ -35,8 +35,10 @@ export class FileWatch {
   readonly #folders = new Map<string, FSWatcher | undefined>();
   /** The contents of each file, as a hash, when a change was last reported. */
   readonly #contents = new Map<string, string>();
-  /** Whether other files of the folders may be needed as well: they were not found, for example. */
+  /** False while other files of the folders may count as well, such as one that was not found. */
   #isComplete = true;
+  /** Other module files with an event since the last comparison. */
+  readonly #others = new Set<string>();
   #timer: ClockTimer | undefined;
   #sinceMs: number | undefined;
 
@@ -83,18 +85,22 @@ export class FileWatch {
   /** `name`: some systems do not say which file it was. */
   #onEvent(folder: string, name: string | null): void {
     const file = name === null ? undefined : join(folder, name);
-    if (file !== undefined && !this.#contents.has(file) && (this.#isComplete || !MODULE_FILE.test(file))) return;
+    if (file !== undefined && !this.#contents.has(file)) {
+      if (this.#isComplete || !MODULE_FILE.test(file)) return;
+      this.#others.add(file);
+    }
     const { clock } = this.#options;
     this.#sinceMs ??= clock.now();
     this.#timer?.cancel();
-    this.#timer = clock.schedule(clock.now() + SETTLE_MS, () => this.#compare(file));
+    this.#timer = clock.schedule(clock.now() + SETTLE_MS, () => this.#compare());
   }
 
-  #compare(latest: string | undefined): void {
+  #compare(): void {
     const since = this.#sinceMs ?? 0;
     this.#sinceMs = undefined;
     let isChanged = false;
-    if (latest !== undefined && !this.#contents.has(latest)) this.#contents.set(latest, '');
+    for (const file of this.#others) if (!this.#contents.has(file)) this.#contents.set(file, '');
+    this.#others.clear();
     for (const [file, known] of this.#contents) {
       const now = contentsOf(file);
       if (now === undefined || now === known) continue;
