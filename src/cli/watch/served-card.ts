@@ -19,13 +19,15 @@ export async function watchedCard(vm: UserVm, { module, options }: DeviceOption)
   const { clock, memory } = vm;
   let name = basename(module.pathname);
   let isOver = false;
-  /** When the change came that has no outcome yet, on the VM's clock. */
+  /** When the last change came, on the VM's clock. */
   let changedMs: number | undefined;
+  /** Until the card is created: nothing. A change until then reloads it afterwards. */
+  let reload = (): void => undefined;
   const watch = new FileWatch({
     clock,
     onChanged: (sinceMs) => {
       changedMs = sinceMs;
-      created.reload();
+      reload();
     },
     onFailed: (message) => vm.emit({ kind: 'device-report', device: name, message }),
   });
@@ -54,5 +56,7 @@ export async function watchedCard(vm: UserVm, { module, options }: DeviceOption)
     throw error;
   });
   name = created.device.name;
+  reload = created.reload;
+  if (changedMs !== undefined) reload();
   return created.device;
 }

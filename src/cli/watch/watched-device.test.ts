@@ -11,8 +11,10 @@ import { ServiceVm } from '../../vm/service-vm.js';
 import type { UserVmEvent } from '../../vm/user-vm-events.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import type { UserVmOptions } from '../../vm/user-vm-options.js';
+import { Deferred } from '../../sync/deferred.js';
 import { DeviceBlame } from '../device-blame.js';
-import { parseDevice } from '../device-option.js';
+import { parseDevice, type DeviceOption } from '../device-option.js';
+import { watchedCard } from './served-card.js';
 import { WatchedDevice } from './watched-device.js';
 
 /** Lines on which the guest waits for the test, one after the other. */
@@ -312,3 +314,61 @@ test('a device that threw outside of an access is found again in a stack after i
   assert.deepEqual(await values, [2]);
   assert.equal(blame.take(error, vm), true);
 });
+
+/** Called by the modules of the tests below while they create their device. */
+const CREATING = Symbol.for('upcall.test.creating');
+
+for (const [what, place, text, attach] of [
+  [
+    'device',
+    '0x500+4',
+    source(1),
+    async (vm: UserVm, option: DeviceOption) => new WatchedDevice(vm, option, () => undefined).attach(),
+  ],
+  ['served card', 'pci', cardSource(1), watchedCard],
+] as const)
+  test(`a ${what} whose file is saved while it is created is reloaded then`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'upcall-creating-'));
+    const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+    t.after(async () => {
+      await serviceVm.close();
+      rmSync(folder, { recursive: true });
+      Reflect.deleteProperty(globalThis, CREATING);
+    });
+    const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+    const [creating, release, noticed] = [new Deferred<void>(), new Deferred<void>(), new Deferred<void>()];
+    Reflect.set(globalThis, CREATING, () => {
+      creating.resolve();
+      return release.promise;
+    });
+    const slow = `${text.replace('export default class', 'class Test')}
+export default async (context: any) => {
+  await (globalThis as any)[Symbol.for('upcall.test.creating')]();
+  return new (Test as any)(context);
+};`;
+    const file = join(folder, 'device.ts');
+    writeFileSync(join(folder, 'part.ts'), 'export const plus = 0;');
+    writeFileSync(file, slow);
+    const attaching = attach(vm, parseDevice(`${file}@${place}`));
+    await creating.promise;
+    const schedule = vm.clock.schedule.bind(vm.clock);
+    t.mock.method(vm.clock, 'schedule', (atMs: number, callback: () => void) =>
+      schedule(atMs, () => {
+        callback();
+        noticed.resolve();
+      }),
+    );
+    writeFileSync(file, `${text}// saved`);
+    await noticed.promise;
+    const kinds: string[] = [];
+    const reloaded = new Promise<void>((resolve) => {
+      vm.onEvent(({ kind }) => {
+        kinds.push(kind);
+        if (kind === 'device-reloaded') resolve();
+      });
+    });
+    release.resolve();
+    await attaching;
+    await reloaded;
+    assert.deepEqual(kinds, ['device-reloaded']);
+  });

@@ -26,7 +26,7 @@ export class WatchedDevice implements ReloadObserver {
   /** The same for all the devices that it attaches in turn. */
   readonly #local: LocalDevice;
   #device: AttachedDevice | undefined;
-  /** When the change came that is not answered yet, on the VM's clock. */
+  /** When the change came that has no outcome yet, on the VM's clock. */
   #sinceMs: number | undefined;
   #isAttaching = false;
   /** How many changes came. */
@@ -65,12 +65,14 @@ export class WatchedDevice implements ReloadObserver {
   /** Rejects as `attachDevice`. */
   async attach(): Promise<void> {
     const vm = this.#vm;
+    this.#isAttaching = true;
     try {
       this.#device = await attachDevice(vm, this.#option, this);
     } catch (error) {
       this.#watch.close();
       throw error;
     }
+    this.#isAttaching = false;
     if (this.#device.isLocal) this.#onAttached(this.#local);
     this.#onClient(this.#device.client);
     const stopListening = vm.onEvent((event) => this.#onEvent(event));
@@ -79,6 +81,8 @@ export class WatchedDevice implements ReloadObserver {
       stopListening();
       this.#watch.close();
     });
+    // The file changed while its device was created.
+    if (this.#sinceMs !== undefined) this.#changed(this.#sinceMs);
   }
 
   onFiles(files: readonly string[], isComplete: boolean): void {
