@@ -86,9 +86,16 @@ export class VmTools {
   }
 
   async #trace(): Promise<void> {
-    const sink = await this.#options.trace?.(this.vm);
-    if (sink === undefined) return;
-    for await (const event of this.vm.inspection.traceWithInterrupts()) await sink.add(event);
+    const { trace } = this.#options;
+    if (trace === undefined) return;
+    // Recorded from now on: the guest may start before the file is open.
+    const events = this.vm.inspection.traceWithInterrupts();
+    const sink = await trace(this.vm).catch((error: unknown) => {
+      // Ends the recording, at the next event.
+      void events.next().then(() => events.return());
+      throw error;
+    });
+    for await (const event of events) await sink.add(event);
     await sink.close();
   }
 
