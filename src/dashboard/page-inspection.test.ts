@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mmio, ports } from '../hsm/address-range.js';
-import type { ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ScriptedHypervisor, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
 import { withBench } from './fixtures/live-bench.js';
+import { ServiceVm } from '../vm/service-vm.js';
+import { ClientList } from './client-list.js';
 import { DeviceAccesses } from './device-accesses.js';
+import { PageInspection } from './page-inspection.js';
 import { MAX_ACCESS_ROWS, MAX_RAW_BYTES, type Registers } from './protocol.js';
 
 const LIMIT = { timeout: 120_000 };
@@ -81,4 +84,22 @@ test('bytes and accesses have limits', LIMIT, async () => {
     // The client has gone, and with it its ranges.
     assert.deepEqual([rows[0]?.address, rows[0]?.offset, rows.at(-1)?.address], ['0x1008', null, '0x1047']);
   });
+});
+
+test('a page that leaves while its peek is open does not keep the recording on', LIMIT, async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  vm.attach(ports(0x500, 1), { name: 'raw', read: () => 0, write: () => undefined });
+  const clients = new ClientList(vm.inspection);
+  const client = clients.message().clients.findIndex(({ name }) => name === 'raw');
+  const inspection = new PageInspection(vm.inspection, clients);
+  const isOn = (): boolean => vm.hypercalls.shared.trace.isOn;
+  assert.equal((await inspection.peek({ kind: 'peek', id: 1, client })).kind, 'registers');
+  assert.equal(isOn(), true);
+  const open = inspection.peek({ kind: 'peek', id: 2, client });
+  inspection.close();
+  assert.equal(isOn(), false);
+  assert.equal((await open).kind, 'registers');
+  assert.equal(isOn(), false);
+  await serviceVm.close();
 });

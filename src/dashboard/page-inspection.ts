@@ -20,6 +20,8 @@ export class PageInspection {
   readonly #clients: ClientList;
   /** The accesses of the client that the page shows, if it has no register map. */
   #accesses: DeviceAccesses | undefined;
+  /** A `peek` may still be open then. */
+  #isClosed = false;
 
   constructor(inspection: VmInspection, clients: ClientList) {
     this.#inspection = inspection;
@@ -58,6 +60,7 @@ export class PageInspection {
 
   /** Call it when the connection of the page has ended. */
   close(): void {
+    this.#isClosed = true;
     this.#accessesOf(undefined);
   }
 
@@ -67,7 +70,8 @@ export class PageInspection {
       .map(({ range, bytes }) => ({ first: hex(range.start), bytes: bytes.map((byte) => byte ?? null) }));
   }
 
-  #accessesOf(client: IoClient | undefined): DeviceAccesses | undefined {
+  #accessesOf(shown: IoClient | undefined): DeviceAccesses | undefined {
+    const client = this.#isClosed ? undefined : shown;
     if (this.#accesses?.client !== client) {
       this.#accesses?.close();
       this.#accesses = client && new DeviceAccesses(this.#inspection, client);
