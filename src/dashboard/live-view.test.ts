@@ -4,6 +4,8 @@ import { describe, test } from 'node:test';
 import type { ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { standardPc } from '../vm/standard-pc.js';
 import { withBench } from './fixtures/live-bench.js';
+import { GuestConsole } from './guest-console.js';
+import { LiveView } from './live-view.js';
 import { PageClient } from './fixtures/page-client.js';
 import { CloseCode, frameBytes, FrameKind, FrameOffset, MAX_PAGES } from './protocol.js';
 import { decodeSlotsFrame } from './view/slots-frame.js';
@@ -26,6 +28,27 @@ function get(
     sent.end();
   });
 }
+
+test('a page that cannot be served leaves no listener behind', LIMIT, async () => {
+  class CountedConsole extends GuestConsole {
+    listeners = 0;
+
+    override onBytes(listener: (bytes: Uint8Array) => void): () => void {
+      const remove = super.onBytes(listener);
+      this.listeners++;
+      return () => {
+        this.listeners--;
+        remove();
+      };
+    }
+  }
+  await withBench({ steps: [] }, async ({ vm, view }) => {
+    const console = new CountedConsole((bytes) => bytes.length);
+    const port = Number(new URL(view.origin).port);
+    await assert.rejects(LiveView.open({ vm, version: '', hypervisor: '', console, port }), { code: 'OPTION_INVALID' });
+    assert.equal(console.listeners, 0);
+  });
+});
 
 describe('access control of the live page', LIMIT, () => {
   test('the page and its files are served with a content security policy, and no other file of the folder is', async () => {

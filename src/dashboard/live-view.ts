@@ -73,7 +73,7 @@ export class LiveView {
   /** Rejects with OPTION_INVALID if it cannot listen at the address, or for an invalid time. */
   static async open(options: LiveViewOptions): Promise<LiveView> {
     const view = new LiveView(options);
-    view.#server = await PageServer.open({
+    const opening = PageServer.open({
       host: options.host ?? DEFAULT_PAGE_HOST,
       port: options.port ?? 0,
       token: view.#token,
@@ -85,6 +85,13 @@ export class LiveView {
       onPage: (socket, stream, authenticated) => view.#accept(socket, stream, authenticated),
       ...(options.timing === undefined ? {} : { timing: options.timing }),
     });
+    try {
+      view.#server = await opening;
+    } catch (error) {
+      // The VM and the console must not keep its listeners.
+      await view.close();
+      throw error;
+    }
     return view;
   }
 
