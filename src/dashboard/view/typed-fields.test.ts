@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { MAX_TYPED_CHARACTERS } from '../limits.js';
 import { parsePageMessage } from '../page-messages.js';
-import { ADDRESS_BITS, typedBreakpoint, typedNumber, typedRange, VALUE_BITS } from './typed-fields.js';
+import { ADDRESS_BITS, typedBreakpoint, typedNumber, typedPieces, typedRange, VALUE_BITS } from './typed-fields.js';
 
 test('a typed number is hexadecimal, with or without 0x, of at most the given bits', () => {
   assert.equal(typedNumber('3F8', ADDRESS_BITS), '0x3f8');
@@ -96,4 +97,15 @@ test('the server accepts whatever is typed, once it is not refused here', () => 
         assert.ok(parsePageMessage(JSON.stringify({ kind: 'change', id: 1, vcpu: 0, value: changed })) !== undefined);
     }),
   );
+});
+
+test('a long paste is several messages, none of which ends within a character', () => {
+  const most = MAX_TYPED_CHARACTERS;
+  assert.deepEqual(typedPieces(''), []);
+  for (const text of ['a'.repeat(most), 'a'.repeat(most + 1), `${'a'.repeat(most - 1)}🙂b`, '🙂'.repeat(most)]) {
+    const pieces = typedPieces(text);
+    assert.equal(pieces.join(''), text);
+    assert.ok(pieces.every((piece) => piece.length <= most && piece.isWellFormed()));
+    assert.ok(pieces.length <= Math.ceil(text.length / most) + 1);
+  }
 });

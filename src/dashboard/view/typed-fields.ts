@@ -1,14 +1,15 @@
 /**
- * Typed fields: what an operator types into the page's fields for addresses and values, in the form
- * in which messages have it (page-messages.ts). The server closes the connection of a page that
- * sends another form, so nothing is sent that these functions refuse.
+ * Typed fields: what an operator types into the page's fields for addresses and values, and into
+ * the guest's console, in the form in which messages have it (page-messages.ts). The server closes
+ * the connection of a page that sends another form, so nothing is sent that these functions refuse.
  *
- * Called by: the timeline's filter, and the forms for breakpoints and for the value of a held
- * request.
+ * Called by: the timeline's filter, the forms for breakpoints and for the value of a held request;
+ * Live, for the console.
  */
 
 import { LAST_LINE } from '../../debugging/breakpoint-limits.js';
 import { hex } from '../../io-request/io-request.js';
+import { MAX_TYPED_CHARACTERS } from '../limits.js';
 import type { BreakpointFields } from '../page-messages.js';
 
 /** An address is exact as a number. */
@@ -36,6 +37,19 @@ export function typedRange(
   const [first, last] = [typedNumber(from, ADDRESS_BITS), typedNumber(to, ADDRESS_BITS)];
   if (first === undefined || last === undefined || more.length > 0 || Number(last) < Number(first)) return undefined;
   return { first, last };
+}
+
+/** The text in pieces for `type` messages. No piece ends within a character (a surrogate pair). */
+export function typedPieces(text: string): string[] {
+  const pieces: string[] = [];
+  for (let at = 0; at < text.length;) {
+    const end = at + MAX_TYPED_CHARACTERS;
+    const isWithin = end < text.length && /[\ud800-\udbff]/.test(text.charAt(end - 1));
+    const piece = text.slice(at, isWithin ? end - 1 : end);
+    pieces.push(piece);
+    at += piece.length;
+  }
+  return pieces;
 }
 
 /** A whole decimal number from 0 to `most`. */

@@ -14,7 +14,6 @@ import {
   FRAMES_PER_MESSAGE,
   framesIn,
   FrameKind,
-  MAX_TYPED_CHARACTERS,
   type ClientDescription,
   type Ended,
   type MoveFilterFields,
@@ -28,6 +27,7 @@ import {
 import { LatencyHistory } from '../../view/latency-history.js';
 import { MoveList, type ListedMove } from '../../view/move-list.js';
 import { decodeSlotsFrame, isSameBytes, withoutRepeats, type SlotView } from '../../view/slots-frame.js';
+import { typedPieces } from '../../view/typed-fields.js';
 import { Connection, type ConnectionState } from './connection.js';
 import { listIntervalMs, onNextFrame } from './redraw-rate.js';
 import { Calls, type Reply, type Call } from './calls.js';
@@ -123,8 +123,7 @@ export class Live {
 
   /** Types text into the guest's console. */
   type(text: string): void {
-    for (let at = 0; at < text.length; at += MAX_TYPED_CHARACTERS)
-      this.#connection.send({ kind: 'type', text: text.slice(at, at + MAX_TYPED_CHARACTERS) });
+    for (const piece of typedPieces(text)) this.#connection.send({ kind: 'type', text: piece });
   }
 
   /** Sends a message and returns its reply. */
