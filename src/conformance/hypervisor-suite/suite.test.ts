@@ -10,7 +10,7 @@ import type { Hypervisor, VmConfig, HypervisorEvent } from '../../hypervisor/hyp
 import type { Script, ScriptStep } from '../../hypervisor/scripted/script.js';
 import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { Upcall } from '../../hypervisor/upcall.js';
-import { VcpuState } from '../../hypervisor/vm-shared-state.js';
+import { VcpuState, VmState } from '../../hypervisor/vm-shared-state.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { IoRequestState } from '../../io-request/state.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -356,6 +356,16 @@ test('vCPUs that a hypervisor has promised may not be refused', async () => {
   await assert.rejects(run(few, '3 vCPUs') ?? Promise.resolve(), { code: 'VM_LIMIT' });
   assert.equal(await run({ ...few, maxVcpus: 2 }, '3 vCPUs'), '3 vCPUs: two at most');
   assert.equal(await run({ ...few, maxVcpus: 2 }, '2 vCPUs'), undefined);
+});
+
+test('a new VM that is wrong is ended', async () => {
+  const vms: Hypercalls[] = [];
+  const under = broken({ hypercalls: () => ({ setIoreqBuffer: () => -1 }) }, vms);
+  await assert.rejects(hypervisorSuite(under)[0]?.run() ?? Promise.resolve(), /^ConformanceError: setIoreqBuffer: -1/);
+  assert.deepEqual(
+    vms.map(({ shared }) => shared.vmState),
+    [VmState.POWERED_OFF],
+  );
 });
 
 test('a case that is to be skipped must exist', () => {

@@ -1,6 +1,8 @@
 /**
  * TestedVm: one VM of a hypervisor under test.
  *
+ * Called by: the cases, mostly by way of `play` (cases/case.ts).
+ *
  * The suite takes the place of the Service VM: it waits for the upcall, reads the slots, completes
  * requests and makes the hypercalls. So a case decides when each of these happens.
  */
@@ -85,9 +87,13 @@ export class TestedVm {
       under,
     );
     const tested = new TestedVm(under, programs, { vm, buffer, upcall, events });
-    equal(vm.vcpuCount, config.vcpuCount, 'vcpuCount');
-    equal(vm.shared.vmState, VmState.CREATED, 'the state of a new VM');
-    equal(vm.setIoreqBuffer(), 0, 'setIoreqBuffer');
+    try {
+      equal(vm.vcpuCount, config.vcpuCount, 'vcpuCount');
+      equal(vm.shared.vmState, VmState.CREATED, 'the state of a new VM');
+      equal(vm.setIoreqBuffer(), 0, 'setIoreqBuffer');
+    } catch (error) {
+      await tested.#endAfter(error);
+    }
     return tested;
   }
 
@@ -102,11 +108,16 @@ export class TestedVm {
     try {
       await work(tested);
     } catch (error) {
-      // Best effort: the error that is reported is the case's own.
-      await tested.close().catch(() => undefined);
-      throw error;
+      await tested.#endAfter(error);
     }
     await tested.close();
+  }
+
+  /** Ends the VM as far as possible, so that no thread stays behind, and throws `error`. */
+  async #endAfter(error: unknown): Promise<never> {
+    // The error that is reported is the case's own.
+    await this.close().catch(() => undefined);
+    throw error;
   }
 
   slot(vcpu = 0): Slot {
