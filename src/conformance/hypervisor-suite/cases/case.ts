@@ -1,4 +1,8 @@
-/** CaseDefinition: a case of the hypervisor suite, and what most cases use. */
+/**
+ * CaseDefinition: a case of the hypervisor suite, and what most cases use.
+ *
+ * Called by: suite.ts, which runs the cases; the files of cases in this folder.
+ */
 
 import type { VmConfig } from '../../../hypervisor/hypervisor.js';
 import type { GuestStep } from '../guest-program.js';
@@ -52,11 +56,11 @@ export function cut(value: number | bigint, size: number): bigint {
 }
 
 /**
- * `value` with all bits above `size` bytes set, as a careless client answers. The guest must ignore
- * them.
+ * `value` with all bits of a u64 above `size` bytes set, as a careless client answers. The guest
+ * must ignore them.
  */
 export function withUpperBitsSet(value: number | bigint, size: number): bigint {
-  return cut(value, size) | (BigInt.asUintN(64, -1n) << BigInt(8 * size));
+  return BigInt.asUintN(64, cut(value, size) | (-1n << BigInt(8 * size)));
 }
 
 /** As in the texts of requests. */
