@@ -36,9 +36,9 @@ export class Bench implements DeviceUnderComparison {
   }
 
   /**
-   * As `play`, without a promise. `times`: when to make each step, in ns since the first. A step
-   * without a time is made DEFAULT_STEP_NS after the one before. A step whose time is before that
-   * of the step before is made at once after it.
+   * As `play`, without a promise. `times`: when to make each step, in ns since the first, which is
+   * made as soon as the device is created. A step without a time is made DEFAULT_STEP_NS after the
+   * one before. A step whose time is before that of the step before is made at once after it.
    */
   playNow(steps: readonly Step[], times: readonly number[] = []): readonly Observation[] {
     const clock = new ManualClock();
@@ -52,7 +52,7 @@ export class Bench implements DeviceUnderComparison {
     });
     let nowNs = 0;
     return steps.map((step, index) => {
-      const timeNs = Math.max(nowNs, times[index] ?? nowNs + DEFAULT_STEP_NS);
+      const timeNs = Math.max(nowNs, times[index] ?? (index === 0 ? 0 : nowNs + DEFAULT_STEP_NS));
       clock.advance(timeNs / NS_PER_MS - clock.now());
       nowNs = timeNs;
       let value: number | undefined;

@@ -76,6 +76,15 @@ describe('a comparison of two benches', () => {
   }
 });
 
+test('without times the steps of a bench are a microsecond apart, from the first one on', async () => {
+  const bench = new Bench(HOST_BRIDGE.create);
+  const times = async (...given: readonly number[][]) =>
+    (await bench.play([read(0), read(0), read(0)], ...given)).map(({ timeNs }) => timeNs);
+  assert.deepEqual(await times(), [0, 1000, 2000]);
+  assert.deepEqual(await times([0, 7]), [0, 7, 1007]);
+  assert.deepEqual(await times([5, 3]), [5, 5, 1005]);
+});
+
 test('what upcall does not model explains zeros of ours only', async () => {
   /** The host bridge whose register 0x50 reads as `value`. */
   const reading = (value: number): ComparedDevice => ({
