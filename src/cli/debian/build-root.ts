@@ -93,14 +93,20 @@ export async function writeBuilder(folder: string, packages: readonly string[], 
     }
 }
 
-/** Runs the building guest. It has no network. */
-async function runBuilder(
+/**
+ * Runs the building guest in the folder `work`, on the disk `image`. It has no network. Rejects
+ * with TOOL_FAILED if it does not say that it has built the file system, and with the signal's
+ * reason after an abort.
+ */
+export async function runBuilder(
   work: string,
   image: string,
   packages: number,
-  { program, signal }: RootOptions,
+  { program, signal }: Pick<RootOptions, 'program' | 'signal'>,
   progress: Progress,
 ): Promise<void> {
+  // An abort before the listener below would be missed.
+  signal?.throwIfAborted();
   // Relative names: a comma in the cache's path would end a name of --disk.
   const disks = ['--disk', image, '--disk', 'packages.tar,ro'];
   const guest = ['--memory', String(BUILD_MEMORY_MIB), '--overlay', 'builder', '--run', 'sh /build-root.sh'];
