@@ -238,6 +238,7 @@ export class HsmDevice {
       startTimeoutMs: DEVICE_START_MS,
       statistics: options.statistics ?? false,
       faults: options.faults,
+      // It is for devices in this process. Such a VM has those of its program.
       lateStacks: false,
       // The default client is that of CREATE_IOREQ_CLIENT.
       hasDefaultClient: false,

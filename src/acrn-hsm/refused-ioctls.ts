@@ -257,7 +257,7 @@ function ring({ argument, result }: IoctlCall): Reason {
 /** What is wrong with the range of an ioeventfd. Empty: nothing. */
 function rangeProblem(address: bigint, length: number): string {
   if (![1, 2, 4, 8].includes(length)) return `len ${length} is not 1, 2, 4 or 8`;
-  return address + BigInt(length) >> 64n === 0n ? '' : `${length} bytes at ${hex(address)} exceed 64 bits`;
+  return (address + BigInt(length)) >> 64n === 0n ? '' : `${length} bytes at ${hex(address)} exceed 64 bits`;
 }
 
 function descriptor(fd: number, result: number): Reason | undefined {

@@ -25,7 +25,10 @@ const MAX_REMEMBERED = 1024;
 
 export interface OpenFile {
   readonly hsm: HsmFile;
-  /** Its `pid` must be set before each call. */
+  /**
+   * Its `pid` must be set before each call. CREATE_VM writes its result after a wait: if a process
+   * and its child use one file at once, to the memory of the later caller.
+   */
   readonly memory: ForeignMemory;
   readonly events: ForeignEvents;
   /** The process that opened it. */

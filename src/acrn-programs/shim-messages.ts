@@ -14,7 +14,7 @@ export const REQUEST_BYTES = 32;
 export const REPLY_BYTES = 104;
 const MAGIC_BYTES = 4;
 export const MAX_LINE_BYTES = MESSAGE_BYTES - MAGIC_BYTES;
-/** Mappings of one reply. */
+/** Mappings that a reply has room for. An ioctl makes one at most. */
 export const MAX_REPLY_MAPPINGS = 4;
 
 /**

@@ -59,6 +59,7 @@ export async function attachDevice(
     isClient = (client) => vm.inspection.rangesOf(client).some((range) => isSame(range, place));
   } else {
     const card = device as PciCard | ThreadPlacement;
+    // Each overload takes one of the two.
     const attached = await ('kind' in card ? vm.attachCard(card, place.address) : vm.attachCard(card, place.address));
     detach = () => attached.detach();
     isClient = (client) => client instanceof CardClient && client.fn.address === attached.address;

@@ -6,7 +6,7 @@
  *   card it is `pci` or `pci:00:05.0` (pci-place.ts).
  * - The names and values become the device's options.
  *
- * Called by: commands/run.ts.
+ * Called by: commands/run.ts, commands/serve.ts.
  */
 
 import { resolve } from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * diskCards: the PCI cards of `--disk` options.
  *
- * Called by: cardsOf (commands/run-cards.ts).
+ * Called by: cardsOf (commands/run-cards.ts), commands/serve.ts.
  */
 
 import { basename } from 'node:path';

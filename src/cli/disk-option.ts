@@ -4,7 +4,7 @@
  * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw`, `format=qcow2` or `queues=N`. The name of a
  * FILE ends at the first comma.
  *
- * Called by: `upcall run`.
+ * Called by: `upcall run` and `upcall serve`.
  */
 
 import { DISK_FORMATS, type DiskFormat } from '../device-model/disk/open-disk.js';

@@ -1,8 +1,8 @@
 /**
  * `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan.
  *
- * Called by: the commands `run`, `trace`, `top` and `hsm`; disk-card.ts and net-card.ts, for cards
- * with a thread of their own.
+ * Called by: the commands `run`, `trace`, `top`, `serve` and `hsm`; disk-card.ts and net-card.ts,
+ * for cards with a thread of their own.
  */
 
 import { Option, type Command } from 'commander';

@@ -1,7 +1,7 @@
 /**
  * netCards: the PCI cards of `--net` options.
  *
- * Called by: cardsOf (commands/run-cards.ts).
+ * Called by: cardsOf (commands/run-cards.ts), commands/serve.ts.
  */
 
 import type { CaptureFile } from '../device-model/network/capture-file.js';

@@ -4,7 +4,7 @@
  * NETWORK is `passt`, the network of this machine, or `hub:NAME`, a hub that the VMs of one user
  * share. WORD is `mac=ADDRESS`, `pcap=FILE`, `thread` or, with passt, `loopback`.
  *
- * Called by: `upcall run`.
+ * Called by: `upcall run` and `upcall serve`.
  */
 
 import { resolve } from 'node:path';

@@ -19,7 +19,7 @@ import type { Reporter } from './reporter.js';
 
 export interface SavePlan {
   readonly file: string;
-  /** Saves when the guest has printed this. Undefined: only the key saves. */
+  /** Saves when the guest has printed this. Default: no text saves, only the key and `postCode`. */
   readonly after?: string;
   /** Saves when the guest writes this code to the POST port. */
   readonly postCode?: number;

@@ -1,4 +1,8 @@
-/** The devices that can be compared, by the name that the command line uses. */
+/**
+ * The devices that can be compared, by the name that the command line uses.
+ *
+ * Called by: `upcall compare`.
+ */
 
 import type { ComparedDevice } from './compared-device.js';
 import { HOST_BRIDGE } from './devices/host-bridge.js';

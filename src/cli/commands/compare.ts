@@ -1,4 +1,8 @@
-/** `upcall compare`: plays random programs on our devices and on those of a QEMU. */
+/**
+ * `upcall compare`: plays random programs on our devices and on those of a QEMU.
+ *
+ * Called by: main.ts.
+ */
 
 import { Argument, Option, type Command } from 'commander';
 import { COMPARED_DEVICES } from '../../comparison/compared-devices.js';

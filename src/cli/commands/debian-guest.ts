@@ -1,4 +1,8 @@
-/** The guest of `upcall run debian`: Debian's kernel and busybox, fetched on first use. */
+/**
+ * The guest of `upcall run debian`: Debian's kernel and busybox, fetched on first use.
+ *
+ * Called by: planSession (run.ts).
+ */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -70,7 +74,8 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
     options.cmdline,
     options.run === undefined ? undefined : runParameter(options.run),
   ];
-  // The kernel unpacks one archive after the other.
+  // The kernel unpacks one archive after the other. None is compressed, and each ends at the four
+  // bytes at which it looks for the next (CpioArchive).
   const added = Buffer.concat([
     moduleArchive(await choice.inOrder(await PackageModules.open(modules))),
     // An initial RAM disk of one's own mounts shares and sets up cards itself.
@@ -90,7 +95,8 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
     cmdline: debianCommandLine(extra.filter((parameter) => parameter !== undefined).join(' ')),
     ...(await partsOfGuest({ ...options, module: [] })),
   };
-  // An archive is in memory twice until it is unpacked.
+  // An archive is in memory twice until it is unpacked. How large an initial RAM disk of one's own
+  // is after that is not known: such a guest may need --memory.
   const addedMiB = Math.ceil((2 * added.length) / 2 ** 20);
   const ownMiB = rootDisk === undefined ? DEBIAN_MEMORY_MIB : ROOT_MEMORY_MIB;
   return {
@@ -133,6 +139,8 @@ async function rootDiskOf(
   ending: SessionEnding,
 ): Promise<DiskOption> {
   const { mirror } = options;
+  // upcall's own script: rootImage starts it again, as the guest that builds the image. Node always
+  // runs a script here.
   const program = process.argv[1] ?? '';
   const file = await inTime(options, reporter, ending, (progress) =>
     rootImage({ progress, mirror, program, signal: ending.signal }),

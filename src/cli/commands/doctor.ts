@@ -1,6 +1,8 @@
 /**
  * `upcall doctor`: which hypervisors run on this machine, why others do not, whether programs that
  * were written for ACRN do, and which tools exist.
+ *
+ * Called by: main.ts.
  */
 
 import { access, constants } from 'node:fs/promises';

@@ -1,5 +1,7 @@
 /**
  * `upcall hsm`: runs a program that was written for ACRN, so that it finds /dev/acrn_hsm.
+ *
+ * Called by: main.ts.
  */
 
 import { constants } from 'node:os';

@@ -1,6 +1,8 @@
 /**
  * `upcall serve`: gives PCI cards to another virtual machine monitor, for example QEMU, by
  * vfio-user.
+ *
+ * Called by: main.ts.
  */
 
 import { resolve } from 'node:path';

@@ -1,6 +1,8 @@
 /**
  * The two modes of `upcall top`: watch the guest of another process through the address of its live
  * page, or run a guest of its own. Both draw the screen (top-screen.ts) until the user quits.
+ *
+ * Called by: top.ts.
  */
 
 import ansiEscapes from 'ansi-escapes';

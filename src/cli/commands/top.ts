@@ -1,6 +1,8 @@
 /**
  * `upcall top`: a running guest's requests in a terminal, updated live. The guest is that of
  * another `upcall run --page`, or one of its own.
+ *
+ * Called by: main.ts.
  */
 
 import type { Command } from 'commander';

@@ -1,6 +1,8 @@
 /**
  * The options of `upcall trace` beyond those of `upcall run`: which moves (changes of a slot's
  * state), how many of them, and which files.
+ *
+ * Called by: trace.ts; hsm.ts, for parseCount.
  */
 
 import { Option, type Command } from 'commander';

@@ -1,6 +1,8 @@
 /**
  * `upcall trace`: runs a guest as `upcall run` does and records every move of its requests, which
  * is every change of a slot's state (trace/).
+ *
+ * Called by: main.ts.
  */
 
 import type { Command } from 'commander';

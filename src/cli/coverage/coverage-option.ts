@@ -11,7 +11,7 @@ import { GUEST_NAMES } from '../../vm/guest-library.js';
 import type { Reporter } from '../reporter.js';
 import type { RunCoverage } from './run-coverage.js';
 
-/** `file`: undefined: the table is printed. */
+/** Without `file`, the table is printed. */
 export interface CoveragePlan {
   readonly file?: string;
 }

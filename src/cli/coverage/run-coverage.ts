@@ -1,7 +1,8 @@
 /**
  * RunCoverage: which registers of the devices of `--device` the guest read and wrote during a run,
  * and with which values (`--coverage`). It counts the requests of the VM's trace, so that a device
- * in a thread of its own is covered as well.
+ * in a thread of its own is covered as well. The trace is of moves: changes of the state of a
+ * request's slot.
  *
  * Called by: session.ts, which creates it before the VM starts; coverage-option.ts, at the end.
  * Threads: the Service VM's.

@@ -45,6 +45,7 @@ export async function fromBootedState(plan: SessionPlan, options: RunOptions): P
     const savedAt = new Date(snapshot.parts.takenMs).toISOString().slice(0, 10);
     return { ...plan, snapshot, announce: `Debian goes on from its booted state of ${savedAt}; --cold boots it` };
   }
+  // A session saves to one file, which is the user's own then.
   if (plan.save !== undefined) return announced(plan, '');
   await mkdir(folder, { recursive: true });
   return {

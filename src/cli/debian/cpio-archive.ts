@@ -51,7 +51,10 @@ export class CpioArchive {
   }
 }
 
-/** Header, name and content, each padded to four bytes. */
+/**
+ * Header and name, then content, each padded to four bytes: an archive may follow another one, for
+ * which Linux looks at multiples of four.
+ */
 function entry(path: string, inode: number, mode: number, content: Buffer, major: number, minor: number): Buffer {
   const name = Buffer.from(`${path}\0`);
   const links = inode === 0 ? 0 : 1;

@@ -1,6 +1,6 @@
 /**
- * download: a file by HTTP or HTTPS, to memory or to a path. At most as many bytes as expected are
- * read, and their SHA-256 is compared.
+ * downloadBytes and downloadTo: a file by HTTP or HTTPS, to memory or to a path. At most as many
+ * bytes as expected are read, and their SHA-256 is compared.
  *
  * Called by: DebianMirror.
  */
@@ -37,6 +37,7 @@ export async function downloadBytes(download: Download): Promise<Buffer> {
 export async function downloadTo(file: string, download: Download): Promise<void> {
   const handle = await open(file, 'wx');
   try {
+    // The writeFile of a handle goes on where the last one ended.
     await receive(download, (part) => handle.writeFile(part));
   } finally {
     await handle.close();

@@ -54,7 +54,7 @@ export const CONSOLE_SCRIPT = 'etc/console.sh';
 export const ROOT_PARAMETER = 'upcall.root';
 /** Files that init copies over that file system, in an archive of their own. */
 export const OVERLAY = 'overlay';
-/** Where it is mounted. Commands and the login shell run in it by chroot. */
+/** Where the root file system is mounted. Commands and the login shell run in it by chroot. */
 const ROOT = 'newroot';
 
 /** The script /init. */

@@ -44,6 +44,7 @@ export function withDependencies(
   const missing = new Set<string>();
   const provided = (name: string): string | undefined =>
     chosen.has(name) ? name : providers(name).find((one) => chosen.has(one));
+  // The loop comes to the names that it adds, too: a Set has them in their order.
   for (const name of chosen) {
     if (chosen.size > MAX_PACKAGES) break;
     const fields = show(name);

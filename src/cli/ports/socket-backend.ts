@@ -51,6 +51,7 @@ export class SocketBackend implements ConsoleBackend {
       rmSync(path, { force: true });
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
+        // It makes the file before it returns.
         server.listen(path, resolve);
         process.umask(mask);
       });

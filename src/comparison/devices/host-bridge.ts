@@ -1,4 +1,8 @@
-/** The 440FX host bridge under comparison: its configuration space through ports 0xCF8 to 0xCFF. */
+/**
+ * The 440FX host bridge under comparison: its configuration space through ports 0xCF8 to 0xCFF.
+ *
+ * Called by: compared-devices.ts.
+ */
 
 import { PciHostBridge } from '../../device-model/devices/pci/pci-host-bridge.js';
 import type { AccessSize } from '../../device-model/device.js';

@@ -1,4 +1,8 @@
-/** Explained differences of the keyboard controller. */
+/**
+ * Explained differences of the keyboard controller.
+ *
+ * Called by: keyboard.ts.
+ */
 
 import type { ExplainedDifference } from '../compared-device.js';
 import type { Step } from '../step.js';

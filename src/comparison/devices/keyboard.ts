@@ -2,6 +2,8 @@
  * The i8042 keyboard controller under comparison, with its keyboard: ports 0x60 and 0x64, line 1 of
  * a PC.
  *
+ * Called by: compared-devices.ts.
+ *
  * Left out are the commands that reset the machine or move the A20 gate, and those for a mouse:
  * upcall has no port for one.
  */

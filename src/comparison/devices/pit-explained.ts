@@ -1,4 +1,8 @@
-/** Explained differences of the interval timer. */
+/**
+ * Explained differences of the interval timer.
+ *
+ * Called by: pit.ts.
+ */
 
 import type { Difference, ExplainedDifference } from '../compared-device.js';
 import type { Step } from '../step.js';

@@ -2,6 +2,8 @@
  * The 8254 interval timer under comparison, with port 0x61 (offset 0x21), which gates counter 2 and
  * shows its OUT. Line 0 of a PC.
  *
+ * Called by: compared-devices.ts.
+ *
  * Within the data sheet a counter has a control word and a complete count before it is used, and
  * the counts of modes 2 and 3 are at least 2. Counter 0 gets no short counts: its interrupts would
  * come faster than upcall delivers them. What differs is in pit-explained.ts.

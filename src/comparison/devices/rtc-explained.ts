@@ -1,4 +1,8 @@
-/** Explained differences of the real-time clock. */
+/**
+ * Explained differences of the real-time clock.
+ *
+ * Called by: rtc.ts.
+ */
 
 import type { Difference, ExplainedDifference } from '../compared-device.js';
 

@@ -1,6 +1,8 @@
 /**
  * The MC146818A real-time clock under comparison: index and data port, line 8 of a PC.
  *
+ * Called by: compared-devices.ts.
+ *
  * Within the data sheet the time is set while SET halts the clock, and completely after the data
  * mode (DM, 24/12) has changed. What differs is in rtc-explained.ts.
  */

@@ -1,4 +1,8 @@
-/** Explained differences of the 16550 serial port. */
+/**
+ * Explained differences of the 16550 serial port.
+ *
+ * Called by: uart.ts.
+ */
 
 import type { Difference, ExplainedDifference } from '../compared-device.js';
 import { UartState } from './uart-state.js';

@@ -2,6 +2,8 @@
  * The 16550 serial port under comparison: COM1 of a PC. The guest sends, receives its own
  * characters in loopback, and programs every register.
  *
+ * Called by: compared-devices.ts.
+ *
  * What differs is in uart-explained.ts.
  */
 

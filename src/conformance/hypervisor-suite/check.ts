@@ -1,6 +1,8 @@
 /**
  * The checks of the suite. They need no assertion library, so that the suite runs under every test
  * runner and in a browser.
+ *
+ * Called by: the cases, TestedVm, suite.ts and capability.ts.
  */
 
 /** A hypervisor behaved differently from what the suite expects. */

@@ -1,4 +1,8 @@
-/** requestText: the request in a slot as text, which the cases of the suite compare. */
+/**
+ * requestText: the request in a slot as text, which the cases of the suite compare.
+ *
+ * Called by: TestedVm; cases/vcpus.ts, for slots that it reads itself.
+ */
 
 import { Direction, IoRequestType } from '../../io-request/layout.js';
 import type { Slot } from '../../io-request/slot.js';

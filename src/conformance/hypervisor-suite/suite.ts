@@ -2,6 +2,8 @@
  * The conformance suite of hypervisors: what every hypervisor has to do for upcall, as cases that
  * any test runner can run.
  *
+ * Called by: the tests of a hypervisor, through `upcall/conformance` (index.ts).
+ *
  *     import { test } from 'node:test';
  *     runHypervisorSuite({ name: 'mine', create: () => new MyHypervisor(), ...x86Guests }, test);
  *

@@ -2,6 +2,8 @@
  * SoakVm: one VM of the soak, with its vCPUs' scripts and its devices. `round` plays the scripts
  * once, with faults in some devices, and checks each value that was read. A reset begins the next
  * round.
+ *
+ * Called by: soak.ts.
  */
 
 import { ServiceVm } from '../../vm/service-vm.js';

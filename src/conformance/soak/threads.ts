@@ -1,6 +1,8 @@
 /**
  * Threads: all threads that this process starts while this object is open, whether upcall or a test
  * starts them.
+ *
+ * Called by: soak.ts; SoakVm, which finds the thread of a device with it.
  */
 
 import type { Worker } from 'node:worker_threads';

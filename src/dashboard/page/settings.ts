@@ -1,6 +1,8 @@
 /**
  * Settings: language and theme of the page. Default: the browser's language and the system's theme.
  * A choice is stored in localStorage for the next visit.
+ *
+ * Called by: main.tsx, which applies them; the components, for words; the header, for a choice.
  */
 
 import { effect, signal, type Signal } from '@preact/signals';

@@ -1,6 +1,8 @@
 /**
  * Cases of single accesses: every size and alignment is one request with exactly that address, size
  * and value. Only an access over the end of a page may be split.
+ *
+ * Called by: suite.ts.
  */
 
 import type { AccessSize, MmioAccessSize } from '../../../io-request/io-request.js';

@@ -2,6 +2,8 @@
  * Cases of accesses that do not become a request: the hypervisor answers them itself, or the guest
  * gets a #GP.
  *
+ * Called by: suite.ts.
+ *
  * In the lists of requests, each stands with the answer that it gets, or alone if the guest does
  * not use the answer.
  */

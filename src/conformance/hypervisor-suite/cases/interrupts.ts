@@ -1,6 +1,8 @@
 /**
  * Cases of interrupts: they wake a halted guest, and never change a pending request.
  *
+ * Called by: suite.ts.
+ *
  * In the lists of `exchange`, a request stands with the answer that it gets, or alone if the guest
  * does not use the answer.
  */

@@ -2,6 +2,8 @@
  * Cases of the life cycle: which hypercalls each state refuses, and how a vCPU leaves a request
  * that will not be answered.
  *
+ * Called by: suite.ts.
+ *
  * In the lists of `exchange`, a request stands with the answer that it gets, or alone if the guest
  * does not use the answer.
  */

@@ -1,4 +1,8 @@
-/** Cases with the whole of upcall above the hypervisor: a ServiceVm, its worker and devices. */
+/**
+ * Cases with the whole of upcall above the hypervisor: a ServiceVm, its worker and devices.
+ *
+ * Called by: suite.ts.
+ */
 
 import type { Device } from '../../../device-model/device.js';
 import { mmio, ports } from '../../../hsm/address-range.js';

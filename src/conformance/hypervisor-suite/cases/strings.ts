@@ -1,4 +1,8 @@
-/** Cases of string instructions: each element is a request of its own, in order. */
+/**
+ * Cases of string instructions: each element is a request of its own, in order.
+ *
+ * Called by: suite.ts.
+ */
 
 import type { AccessSize } from '../../../io-request/io-request.js';
 import type { GuestStep } from '../guest-program.js';

@@ -1,4 +1,8 @@
-/** Cases of VMs with 1 to 16 vCPUs: each has its slot, and none waits for another. */
+/**
+ * Cases of VMs with 1 to 16 vCPUs: each has its slot, and none waits for another.
+ *
+ * Called by: suite.ts.
+ */
 
 import { MAX_VCPUS } from '../../../hypervisor/hypervisor.js';
 import { Upcall } from '../../../hypervisor/upcall.js';

@@ -1,6 +1,8 @@
 /**
  * Cases of how a vCPU waits for its completion: parked until the hypercall, or polling its slot.
  *
+ * Called by: suite.ts.
+ *
  * In the lists of `exchange`, a request stands with the answer that it gets, or alone if the guest
  * does not use the answer.
  */

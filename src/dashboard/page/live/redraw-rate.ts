@@ -2,6 +2,8 @@
  * Redraw rate: how often changing data is drawn. Slots are normally drawn at each screen refresh,
  * and lists at most eight times a second. For users whose system asks for reduced motion, these are
  * two times a second and once in 1.5 s.
+ *
+ * Called by: Live.
  */
 
 const REDUCED_FRAME_MS = 500;

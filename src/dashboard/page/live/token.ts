@@ -2,6 +2,8 @@
  * Token: the secret by which the server recognises this page. It comes after the `#` of the printed
  * address and is stored for this tab only. It is removed from the address at once, so that no
  * history or screenshot has it.
+ *
+ * Called by: Connection.
  */
 
 const KEY = 'upcall.token';

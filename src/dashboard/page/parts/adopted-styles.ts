@@ -2,6 +2,8 @@
  * Adopted styles: styles that a library writes at run time, without a looser content security
  * policy. xterm.js creates `style` elements, which the policy refuses. While `create` runs,
  * xterm.js gets elements whose text becomes a constructed style sheet instead.
+ *
+ * Called by: the console panel.
  */
 
 /** The namespace of HTML elements. */

@@ -1,6 +1,8 @@
 /**
  * Terminal colours: the page's, and for each theme sixteen ANSI colours that are readable on its
  * background.
+ *
+ * Called by: the console panel.
  */
 
 import type { ITheme } from '@xterm/xterm';

@@ -2,6 +2,8 @@
  * The page's words in English. Their shape is the type of every other language: a word that is
  * missing there is a compile error. Names of the document are not translated: FREE, PENDING, HSM,
  * the fields of `struct acrn_io_request`.
+ *
+ * Called by: settings.ts.
  */
 
 import { stops } from './en-stops.js';

@@ -1,6 +1,8 @@
 /**
  * The page's words in Simplified Chinese. Terms are those of the kernel's zh_CN documentation where
  * it has them.
+ *
+ * Called by: settings.ts.
  */
 
 import type { Strings } from './en.js';
