@@ -164,7 +164,13 @@ const REASONS: ReadonlyMap<number, Explanation> = new Map<number, Explanation>([
             `${ZEROES}. For vm-sample: -ftrivial-auto-var-init=zero`,
           ],
   ],
-  [Ioctl.SET_IRQLINE, ({ argument }) => [`there is no line ${argument & LOW_WORD}, but 0 to ${INTERRUPT_LINES - 1}`]],
+  [
+    Ioctl.SET_IRQLINE,
+    ({ argument, vm }) => {
+      const count = vm?.hypercalls.shared.lines.count ?? INTERRUPT_LINES;
+      return [`there is no line ${argument & LOW_WORD}, but 0 to ${count - 1}`];
+    },
+  ],
   [Ioctl.INJECT_MSI, (_, msi) => [`bits 31…20 of the address ${hex(msi.big('msi_addr'))} are not 0xFEE`]],
   [
     Ioctl.SET_MEMSEG,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { INTERRUPT_LINE_WORDS, InterruptLines, LineDriver } from '../hypervisor/interrupt-lines.js';
+import { LinePins } from '../hypervisor/line-pins.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Doorbell } from '../sync/doorbell.js';
 import { SharedWords } from '../sync/shared-words.js';
@@ -57,4 +58,12 @@ describe('the interrupt outputs of devices', () => {
           error.remedy === 'Lines are 0 to 47',
       );
     });
+
+  test('are refused where the controllers have fewer pins', () => {
+    const { buffer } = new SharedWords(INTERRUPT_LINE_WORDS);
+    const pins = new LinePins(LinePins.create(99), { set: () => undefined });
+    const outputs = new DeviceLines(new InterruptLines(buffer, new Doorbell(), pins), LineDriver.SERVICE_VM);
+    outputs.output(23).set(true);
+    assert.throws(() => outputs.output(24), { code: 'LINE_INVALID', remedy: 'Lines are 0 to 23' });
+  });
 });

@@ -47,9 +47,10 @@ export class DeviceLines {
    * Throws LINE_INVALID if there is no such line.
    */
   output(gsi: number, owner?: LineOwner): InterruptLine {
-    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= INTERRUPT_LINES)
+    const { count } = this.#lines;
+    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= count)
       throw new UpcallError('LINE_INVALID', `interrupt line ${gsi} does not exist`, {
-        remedy: `Lines are 0 to ${INTERRUPT_LINES - 1}`,
+        remedy: `Lines are 0 to ${count - 1}`,
       });
     const number = this.#observer.add(gsi, owner);
     let isHigh = false;
@@ -57,10 +58,10 @@ export class DeviceLines {
       set: (high) => {
         if (high === isHigh) return;
         isHigh = high;
-        const count = (this.#high[gsi] as number) + (high ? 1 : -1);
-        this.#high[gsi] = count;
+        const highs = (this.#high[gsi] as number) + (high ? 1 : -1);
+        this.#high[gsi] = highs;
         this.#observer.changed(gsi, number, high);
-        this.#lines.set(gsi, count > 0, this.#driver, number);
+        this.#lines.set(gsi, highs > 0, this.#driver, number);
       },
     };
   }

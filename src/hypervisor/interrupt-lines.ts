@@ -27,7 +27,10 @@ import { SharedWords } from '../sync/shared-words.js';
 import { INTERRUPT_LANE_WORDS, InterruptKind, InterruptLane } from '../trace/interrupt-lane.js';
 import type { LinePins, PinLevels } from './line-pins.js';
 
-/** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
+/**
+ * Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. No hypervisor has
+ * more.
+ */
 export const INTERRUPT_LINES = 48;
 
 // Indices of words. The words of the lines come first.
@@ -87,13 +90,18 @@ export class InterruptLines {
     this.#pins = pins;
   }
 
+  /** Lines 0 to `count` − 1 have a pin. Others are refused where a device or program gets one. */
+  get count(): number {
+    return this.#pins?.count ?? INTERRUPT_LINES;
+  }
+
   /**
    * Drives the output of `driver` to `line`, from any thread. A line number that does not exist is
    * ignored, as an unconnected pin is. `owner`: the number that LineOwners gave to the device, for
    * the trace.
    */
   set(line: number, high: boolean, driver: number = LineDriver.HYPERCALL, owner = 0): void {
-    if (!(line >= 0 && line < INTERRUPT_LINES)) return;
+    if (!(line >= 0 && line < this.count)) return;
     const bit = 1 << driver;
     for (;;) {
       const word = this.#words.load(line);

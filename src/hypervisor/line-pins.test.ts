@@ -40,10 +40,18 @@ describe('line pins', () => {
     const machine = new Machine();
     machine.lines.set(4, true);
     assert.deepEqual(machine.calls, ['4 high']);
-    machine.lines.pulse(40);
+    machine.lines.pulse(20);
     machine.lines.set(4, false);
-    assert.deepEqual(machine.calls, ['4 high', '40 high', '40 low', '4 low']);
+    assert.deepEqual(machine.calls, ['4 high', '20 high', '20 low', '4 low']);
     assert.equal(machine.doorbell.rings, 0);
+  });
+
+  test('are 24, as the kernel’s I/O APIC has', () => {
+    const { lines, calls } = new Machine();
+    assert.equal(lines.count, 24);
+    lines.pulse(23);
+    lines.pulse(24);
+    assert.deepEqual(calls, ['23 high', '23 low']);
   });
 
   test('follow a line that several drivers hold', () => {

@@ -36,6 +36,9 @@ export interface PinLevels {
   put(line: number, high: boolean): void;
 }
 
+/** Pins of the I/O APIC of Linux's KVM. */
+const KERNEL_PINS = 24;
+
 // Indices of words.
 const LOCK = 0;
 const LEVELS = 1;
@@ -51,6 +54,8 @@ const SERVICE = 0;
 const LOCK_LIMIT_MS = 100;
 
 export class LinePins implements PinLevels {
+  /** Pins 0 to `count` − 1 exist. */
+  readonly count = KERNEL_PINS;
   readonly #words: SharedWords;
   readonly #kernel: KernelLines;
 

@@ -16,7 +16,7 @@ import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type ReservedRange } from './hypercalls.js';
 import type { VmConfig } from './hypervisor.js';
-import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
+import { IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuSnapshots } from './saved-vcpu.js';
@@ -174,8 +174,8 @@ export class ThreadedVm implements Hypercalls {
   }
 
   setIrqLine(gsi: number, operation: number): number {
-    if (this.shared.vmState === VmState.POWERED_OFF || !(gsi >= 0 && gsi < INTERRUPT_LINES)) return HYPERCALL_REFUSED;
-    const { lines } = this.shared;
+    const { lines, vmState } = this.shared;
+    if (vmState === VmState.POWERED_OFF || !(gsi >= 0 && gsi < lines.count)) return HYPERCALL_REFUSED;
     if (operation === IrqLineOperation.HIGH) lines.set(gsi, true);
     else if (operation === IrqLineOperation.LOW) lines.set(gsi, false);
     else if (operation === IrqLineOperation.RAISING_PULSE) lines.pulse(gsi);
