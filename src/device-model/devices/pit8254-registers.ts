@@ -19,11 +19,11 @@ export function tickAt(ms: number): number {
 }
 
 /**
- * The time of `tick` in ms. A thousandth of a tick late, so that rounding never yields the tick
- * before.
+ * The time of `tick` in ms, a little late: by a thousandth of a tick, or by what a number of this
+ * size loses to rounding if that is more. So `tickAt` of it never is the tick before.
  */
 export function msOfTick(tick: number): number {
-  return (tick + 0.001) / PIT_TICKS_PER_MS;
+  return (tick + Math.max(0.001, tick * 2 ** -51)) / PIT_TICKS_PER_MS;
 }
 
 export const PIT_COUNTERS = 3;
