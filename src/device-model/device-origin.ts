@@ -23,12 +23,16 @@ export function originText(device: object): string {
   return module === undefined ? '' : ` (in ${pathOf(module)})`;
 }
 
-/** A file URL as a path, as the places of errors are written. Other text stays as it is. */
+/**
+ * A file URL as a path, as the places of errors are written: without a query or fragment, by which a
+ * module is imported anew. Other text stays as it is.
+ */
 function pathOf(module: string): string {
   if (!module.startsWith('file://')) return module;
   try {
+    const path = module.slice('file://'.length).replace(/[?#].*$/, '');
     // On Windows the path begins with a drive: `/C:/…` is `C:/…`.
-    return decodeURIComponent(module.slice('file://'.length)).replace(/^\/(?=[A-Za-z]:)/, '');
+    return decodeURIComponent(path).replace(/^\/(?=[A-Za-z]:)/, '');
   } catch {
     return module;
   }

@@ -99,6 +99,13 @@ describe('a device module', () => {
     assert.equal(originText(device), ` (in ${file})`);
   });
 
+  test('of a file URL has its path as origin, without a query', async () => {
+    const file = join(folder, 'a b#.js');
+    writeFileSync(file, `export default ${CLASS}`);
+    for (const query of ['', '?2', '#x', '?2#x'])
+      assert.equal(originText(await loadDevice(`${pathToFileURL(file).href}${query}`, context, 1)), ` (in ${file})`);
+  });
+
   test('may be JavaScript by path', async () => {
     const device = await load(`export default ${CLASS}`, 'js', 1, true);
     assert.equal(device.read(1, 1), 2);
