@@ -27,8 +27,8 @@ export interface DiskCardOptions {
 }
 
 /**
- * `report`: as `CardHandle.report`. `wrap`: what the card gets instead of the image. Rejects as
- * `openDisk` does.
+ * `report`: as `CardHandle.report`. `wrap`: what the card gets instead of the image, for example a
+ * FaultyDisk over it. Rejects as `openDisk` does, and with VirtioBlock's RangeError.
  */
 export async function openDiskCard(
   options: DiskCardOptions,
@@ -38,14 +38,20 @@ export async function openDiskCard(
   const { file, name, queues, id } = options;
   const { image, unlocked } = await openDisk(options);
   for (const one of unlocked) report(`cannot lock ${one}: no other program must write it`);
-  const device = new VirtioBlock({
-    image: wrap(image),
-    name,
-    queues,
-    id,
-    onError: (operation, error) => report(`${file}: ${operation} failed: ${messageOf(error)}`),
-  });
-  return virtioPciCard(device);
+  try {
+    const device = new VirtioBlock({
+      image: wrap(image),
+      name,
+      queues,
+      id,
+      onError: (operation, error) => report(`${file}: ${operation} failed: ${messageOf(error)}`),
+    });
+    return virtioPciCard(device);
+  } catch (error) {
+    // Otherwise the files would stay open and locked.
+    await image.close();
+    throw error;
+  }
 }
 
 export default function createDiskCard(_context: DeviceContext, options: DiskCardOptions): Promise<PciCard> {
