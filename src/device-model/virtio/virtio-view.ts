@@ -42,7 +42,10 @@ const COMMON: Readonly<Record<number, string>> = {
   38: 'NOTIFICATION_DATA',
 };
 
-/** Bits by device ID: virtio 1.2, sections 5.1.3 (network) and 5.2.3 (block); 9P: Linux' header. */
+/**
+ * Bits by device ID: virtio 1.2, sections 5.1.3 (network), 5.2.3 (block) and 5.3.3 (console); 9P and
+ * CTRL_RX_EXTRA: Linux' headers.
+ */
 const OF_DEVICE: Readonly<Record<number, Readonly<Record<number, string>>>> = {
   1: {
     0: 'CSUM',
@@ -63,6 +66,7 @@ const OF_DEVICE: Readonly<Record<number, Readonly<Record<number, string>>>> = {
     17: 'CTRL_VQ',
     18: 'CTRL_RX',
     19: 'CTRL_VLAN',
+    20: 'CTRL_RX_EXTRA',
     21: 'GUEST_ANNOUNCE',
     22: 'MQ',
     23: 'CTRL_MAC_ADDR',
@@ -80,6 +84,7 @@ const OF_DEVICE: Readonly<Record<number, Readonly<Record<number, string>>>> = {
     13: 'DISCARD',
     14: 'WRITE_ZEROES',
   },
+  3: { 0: 'SIZE', 1: 'MULTIPORT', 2: 'EMERG_WRITE' },
   9: { 0: 'MOUNT_TAG' },
 };
 
