@@ -56,6 +56,22 @@ function becomes(edit: Edit | readonly Edit[], from: string, to: string, path: s
   assert.equal(squeeze(changed(path, edit)), squeeze(flat(MODULE).replace(from, () => to)));
 }
 
+test('functions of a table with types around it, and of a class without a name, have paths', () => {
+  const text = `
+const TABLE = { first: (x) => x + 1, more: ({ next(x) { return x + 2; } }) } as const satisfies object;
+const double = ((x) => x * 2) as Double;
+const Shape = class { area(x) { return x * 3; } };
+const Other = class Named { area(x) { return x * 4; } };`;
+  for (const [path, number] of [
+    ['TABLE.first', '1'],
+    ['TABLE.more.next', '2'],
+    ['double', '2'],
+    ['Shape.area', '3'],
+    ['Named.area', '4'],
+  ] as const)
+    assert.equal(changed(path, replace(literal(number), '9'), text).split('9').length, 2, path);
+});
+
 describe('a change edits the selected node and nothing else', () => {
   test('drop removes a statement, an arm of an if, or an operand with its operator', () => {
     becomes(drop(statement('push')), 'this.#items.push(item);', '');

@@ -38,7 +38,10 @@ export function nearest(path: string, paths: readonly string[]): string[] {
   return [...paths].sort((one, other) => score(other) - score(one)).slice(0, 5);
 }
 
-/** Pairs of neighbouring letters: two paths that share many are likely one that was renamed. */
+/**
+ * Pairs of neighbouring letters: two paths that share many are likely one that was renamed. The last
+ * letter stands alone, so that no path has none.
+ */
 function bigramsOf(text: string): ReadonlySet<string> {
   const lower = text.toLowerCase();
   return new Set(Array.from(lower, (_, at) => lower.slice(at, at + 2)));
@@ -57,15 +60,30 @@ function nameOf(ts: Ts, file: TypeScript.SourceFile, node: Node): string | undef
   return undefined;
 }
 
-/** Whether a variable's value is a closure, or an object that may have some. */
-function holdsCode(ts: Ts, value: Node | undefined): boolean {
-  return value !== undefined && (isClosure(ts, value) || ts.isObjectLiteralExpression(value));
+/** Whether a variable's value is a closure, or an object or class that may have some. */
+function holdsCode(ts: Ts, initializer: Node | undefined): boolean {
+  if (initializer === undefined) return false;
+  const value = bare(ts, initializer);
+  return isClosure(ts, value) || ts.isObjectLiteralExpression(value) || isNamelessClass(ts, value);
+}
+
+/** A class without a name of its own has the variable's. One with a name is found by that. */
+function isNamelessClass(ts: Ts, value: Node): boolean {
+  return ts.isClassExpression(value) && value.name === undefined;
+}
+
+/** The value without parentheses and types around it: `{ … } as const`, `(…) satisfies Table`. */
+function bare(ts: Ts, value: Node): Node {
+  let inner = value;
+  while (ts.isParenthesizedExpression(inner) || ts.isAsExpression(inner) || ts.isSatisfiesExpression(inner))
+    inner = inner.expression;
+  return inner;
 }
 
 function isFunction(ts: Ts, node: Node): boolean {
   if (ts.isFunctionLike(node)) return (node as TypeScript.FunctionLikeDeclaration).body !== undefined;
   const isHolder = ts.isVariableDeclaration(node) || ts.isPropertyDeclaration(node) || ts.isPropertyAssignment(node);
-  return isHolder && node.initializer !== undefined && isClosure(ts, node.initializer);
+  return isHolder && node.initializer !== undefined && isClosure(ts, bare(ts, node.initializer));
 }
 
 function isClosure(ts: Ts, node: Node): boolean {

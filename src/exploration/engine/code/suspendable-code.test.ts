@@ -98,6 +98,24 @@ describe('rewritten code computes what the code computes', () => {
         switch (get(n)) { case 4: seen.push('four'); break; default: seen.push('other'); }
         end([seen, n, [1, 2, 4].find((x) => get(x) > 1), [5].every((x) => get(x) > 9), Array.from([7], (x) => get(x))]);
       }`,
+    'a callback of an array that throws': `
+      export function main(end) {
+        const get = (x) => { if (x === 3) throw new RangeError('three'); return x; };
+        const seen = [];
+        try { [1, 2, 3, 4].forEach((x) => seen.push(get(x))); } catch (error) { seen.push(error.message); }
+        end(seen);
+      }`,
+    'call and apply of functions that may stop': `
+      export function main(end) {
+        const box = { by: 2, times(...list) { return Math.max(...list) * this.by; } };
+        const other = { by: 5 };
+        end([box.times.call(other, 1, 2), box.times.apply(other, [3, 4]), box.times.apply(box)]);
+      }`,
+    'a call of what is not a function': `
+      export function main(end) {
+        const missing = [];
+        try { missing[0](); } catch (error) { end(error instanceof TypeError); }
+      }`,
     'optional chains and missing properties': `
       export function main(end) {
         const box = { get: (x) => x, none: undefined };
@@ -187,6 +205,11 @@ describe('an event loop', () => {
 
   test('an unhandled rejection ends the thread', () => {
     assert.throws(() => run(`export function main() { void (async () => { throw new Error('lost'); })(); }`), /lost/);
+  });
+
+  test('a timer without a time fires', () => {
+    const { value } = run(`export function main(end) { setTimeout(() => end('fired')); }`);
+    assert.equal(value, 'fired');
   });
 
   test('a timer that is a safety net never fires', () => {

@@ -28,7 +28,9 @@
  *   variables that are visible there (names-in-scope.ts). A generator hides both, and the heap's
  *   fingerprint has to cover them: two runs are in one state only if these agree.
  * - `$f.t` has the results of the stops of the current expression. They are state too: in
- *   `f() + g()`, f's result is in no variable while g runs.
+ *   `f() + g()`, f's result is in no variable while g runs. What else the expression has read is
+ *   not kept, because its variable or property still has it. So explored code must not read one in
+ *   an expression whose later part changes it and then stops, as in `this.n + this.setN(2)`.
  * - Captured variables are read through `$.known`, because the one that a closure captures may be
  *   declared further down and have no value yet. Visible ones are declared before the stop.
  * - `$this` is the `this` of an arrow function, which a generator function does not inherit.

@@ -7,9 +7,11 @@
  * for all threads of a program.
  *
  * - `method`, `call`, `get`, `index`, `setIndex` and `await` are what rewritten code calls where it
- *   may stop. Each first notes in the frame where the code stands (`at`, `locals`), and keeps its
- *   result among the frame's temporaries. They stop by yielding an Operation or an Awaited, which
- *   ThreadLife receives through the chain of `yield*`.
+ *   may stop. Each first notes in the frame where the code stands (`at`, `locals`). They stop by
+ *   yielding an Operation or an Awaited, which ThreadLife receives through the chain of `yield*`.
+ * - Each then adds its result to the frame's temporaries (`Frame.t`), which the fingerprint of the
+ *   state covers: in `f() + g()`, f's result is in no variable while g runs. The rewritten code
+ *   empties them where the next complete expression begins.
  * - `methodNow`, `callNow` and `getNow` are for code that cannot stop. They throw if it would.
  * - A callee may be rewritten (a generator function: `isSuspendable`) or native. A native one is
  *   called as it is, unless it is given a rewritten callback: see array-loops.ts.
@@ -114,6 +116,7 @@ export class Runtime {
   /** `self.name`, where some class has a getter of that name. */
   *get(frame: Frame, at: string, locals: Locals, self: unknown, name: string): Run {
     const getter = (self as Record<string, unknown>)[`$get_${name}`];
+    // A plain property stops nowhere and is not kept: the heap still has it (suspendable-code.ts).
     if (!isSuspendable(getter)) return (self as Record<string, unknown>)[name];
     frame.at = at;
     frame.locals = locals;
@@ -212,20 +215,21 @@ export class Runtime {
 
   /** Calls a native function. `name` is for messages, and for the frame of a loop. */
   *#native(fn: unknown, self: unknown, name: string, values: unknown[]): Run {
-    if (typeof fn !== 'function') throw new TypeError(`${name} is not a function`);
-    // `method.call(object, …)` of rewritten code.
-    if (typeof self === 'function' && isSuspendable(self) && fn === Function.prototype.call)
-      return yield* self.apply(values[0], values.slice(1));
+    if (typeof fn !== 'function') throw new TypeError(`${name || 'the called value'} is not a function`);
+    // `method.call(object, …)` and `method.apply(object, […])` of rewritten code.
+    if (isSuspendable(self) && fn === Function.prototype.call) return yield* self.apply(values[0], values.slice(1));
+    if (isSuspendable(self) && fn === Function.prototype.apply)
+      return yield* self.apply(values[0], (values[1] ?? []) as unknown[]);
     if (!values.some(isSuspendable) || doesKeepCallbacks(fn)) return Reflect.apply(fn, self, values) as unknown;
     const loop = arrayLoops.get(fn);
     if (loop === undefined)
       throw new Error(`${name || fn.name} is native and calls rewritten code, which the explorer does not support`);
     const frame = this.enter(name, () => [self, values]);
-    const result = yield* loop(self as unknown[], values, frame, (callback, args) =>
-      this.invoke(callback, undefined, args),
-    );
-    this.leave(frame);
-    return result;
+    try {
+      return yield* loop(self as unknown[], values, frame, (callback, args) => this.invoke(callback, undefined, args));
+    } finally {
+      this.leave(frame);
+    }
   }
 }
 

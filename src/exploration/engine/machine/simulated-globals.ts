@@ -45,7 +45,7 @@ export function simulatedGlobals(current: CurrentThread): Record<string, unknown
     performance: { now: () => 0, timeOrigin: 0 },
     Date: { now: () => 0 },
     // A timer that is a safety net is not even a task: it never fires.
-    setTimeout: keepsCallbacks((fn: unknown, ms: number, ...values: unknown[]) =>
+    setTimeout: keepsCallbacks((fn: unknown, ms = 0, ...values: unknown[]) =>
       ms < SAFETY_NET_MS ? life().addTask('timer', fn, values) : { isSafetyNet: true },
     ),
     setImmediate: keepsCallbacks((fn: unknown, ...values: unknown[]) => life().addTask('turn', fn, values)),
