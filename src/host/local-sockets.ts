@@ -24,6 +24,7 @@ export interface LocalSockets {
 }
 
 export interface FileLock {
+  /** May be called again. */
   release(): void;
 }
 

@@ -1,13 +1,15 @@
 /** Both kinds of stream sockets: with descriptors, by koffi, and Node's own. */
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import type { DescriptorListener, DescriptorStream } from '../descriptor-streams.js';
 import { closeDescriptor } from './linux/descriptors.js';
 import { openEventFds } from './linux/event-fds.js';
@@ -20,8 +22,10 @@ const noKoffi = loadLibc() === undefined ? 'this is not Linux, or koffi is not i
 
 type Listen = (path: string, onConnection: (stream: DescriptorStream) => void) => Promise<DescriptorListener>;
 
+const listenByLibc: Listen = (path, on) => Promise.resolve().then(() => listenWithDescriptors(path, on));
+
 const kinds: readonly (readonly [string, Listen, string | false])[] = [
-  ['with descriptors', (path, on) => Promise.resolve().then(() => listenWithDescriptors(path, on)), noKoffi],
+  ['with descriptors', listenByLibc, noKoffi],
   ['without descriptors', listenWithoutDescriptors, process.platform === 'win32' ? 'needs Unix sockets' : false],
 ];
 
@@ -124,7 +128,61 @@ for (const [kind, listen, skip] of kinds)
     });
   });
 
+/** Reads what arrives at the socket `workerData`, 64 KiB about every 20 ms. */
+const SLOW_READER = `
+  const socket = require('node:net').connect(require('node:worker_threads').workerData);
+  socket.on('data', () => { socket.pause(); setTimeout(() => socket.resume(), 20); });
+  socket.on('error', () => undefined);`;
+
 describe('a stream with descriptors', { skip: noKoffi }, () => {
+  test('waits its full time although signals arrive, and still notices bytes', async (t) => {
+    const { stream, socket } = await connected(t, listenByLibc);
+    const onSignal = (): void => undefined;
+    process.on('SIGWINCH', onSignal);
+    t.after(() => process.off('SIGWINCH', onSignal));
+    // The signals reach this thread while it blocks.
+    const signals = spawn('sh', ['-c', `while kill -WINCH ${process.pid}; do sleep 0.01; done`], { stdio: 'ignore' });
+    t.after(() => signals.kill());
+    await once(process, 'SIGWINCH');
+    const begunMs = performance.now();
+    stream.wait(300);
+    assert.ok(performance.now() - begunMs >= 300, 'a signal ended the wait');
+    await new Promise<void>((resolve) => void socket.write('x', () => resolve()));
+    stream.wait(60_000);
+    const part = stream.receive();
+    assert.ok(part !== undefined && part !== 'closed' && part.bytes.length === 1);
+  });
+
+  test('sends for a second at most, also to a program that goes on reading slowly', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'upcall-streams-'));
+    const path = join(folder, 'socket');
+    let accept: (stream: DescriptorStream) => void = () => undefined;
+    const accepted = new Promise<DescriptorStream>((resolve) => (accept = resolve));
+    const listener = listenWithDescriptors(path, (one) => accept(one));
+    const reader = new Worker(SLOW_READER, { eval: true, workerData: path });
+    const stream = await accepted;
+    t.after(async () => {
+      stream.close();
+      await reader.terminate();
+      await listener.close();
+      rmSync(folder, { recursive: true });
+    });
+    const begunMs = performance.now();
+    assert.equal(stream.send(new Uint8Array(64 << 20)), false);
+    assert.ok(performance.now() - begunMs < 10_000, 'each part had a second of its own');
+  });
+
+  test('a listener that is closed twice closes no other file', async (t) => {
+    const { stream, listener } = await connected(t, listenByLibc);
+    stream.close();
+    await listener.close();
+    // One of them has the listener's number now.
+    const files = Array.from({ length: 8 }, () => openSync('/dev/null', 'r'));
+    t.after(() => files.forEach(closeDescriptor));
+    await listener.close();
+    for (const file of files) assert.ok(fstatSync(file).isCharacterDevice());
+  });
+
   test('brings descriptors along', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'upcall-streams-'));
     t.after(() => rmSync(folder, { recursive: true }));

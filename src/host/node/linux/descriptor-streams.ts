@@ -3,8 +3,11 @@
  * arrive.
  *
  * Called by: node-host.ts, as `Host.listenForPrograms`.
+ * Threads: the Service VM's. `wait` and `send` block it, a second at most: a card's DMA is a call that
+ * returns bytes, so it cannot await the message that brings them. Only the vCPUs of the program at
+ * the other end use this thread's devices.
  *
- * Only this user, and root, can connect: the socket's file is its user's.
+ * Only this user, and root, can connect: the socket's file has mode 0600 (UnixSockets.listen).
  *
  * Sources: unix(7), recvmsg(2), poll(2), fcntl(2).
  */
@@ -17,10 +20,11 @@ import { MAX_SOCKET_PATH, SocketError, UnixSockets } from './unix-sockets.js';
 
 /** Bytes of one `receive`. */
 const RECEIVE_BYTES = 0x1_0000;
-/** How long a program may leave its end of the stream full. */
+/** How long a program may take to make room for all bytes of one `send`. */
 const SEND_LIMIT_MS = 1000;
 const POLLIN = 1;
 const POLLOUT = 4;
+const EINTR = 4;
 const EADDRINUSE = 98;
 const ECONNREFUSED = 111;
 
@@ -41,13 +45,17 @@ export function listenWithDescriptors(
     },
     { keepsAlive: true },
   );
+  let isClosed = false;
   return {
     hasDescriptors: true,
     close: () => {
+      // Closed once: its number may be another file's by the second call.
+      if (isClosed) return Promise.resolve();
+      isClosed = true;
       poll.close();
-      closeDescriptor(listener);
-      // Another program may have replaced it.
+      // Another program may have replaced the socket. While ours is open, no other has its inode.
       if (lstatSync(path, { throwIfNoEntry: false })?.ino === inode) rmSync(path, { force: true });
+      closeDescriptor(listener);
       return Promise.resolve();
     },
   };
@@ -56,6 +64,7 @@ export function listenWithDescriptors(
 class LinuxStream implements DescriptorStream {
   readonly pid: number | undefined;
   onReadable: () => void = () => undefined;
+  readonly #libc: Libc;
   readonly #sockets: UnixSockets;
   readonly #fd: number;
   readonly #handle: PollHandle;
@@ -65,6 +74,7 @@ class LinuxStream implements DescriptorStream {
   #isClosed = false;
 
   constructor(libc: Libc, sockets: UnixSockets, fd: number) {
+    this.#libc = libc;
     this.#sockets = sockets;
     this.#fd = fd;
     this.#pollFd[0] = fd;
@@ -78,21 +88,22 @@ class LinuxStream implements DescriptorStream {
     const part = this.#sockets.receive(this.#fd);
     if (part === undefined || part === 'closed') return part;
     const { bytes, descriptors } = part;
-    return { bytes: new Uint8Array(bytes.buffer as ArrayBuffer, 0, bytes.byteLength), descriptors };
+    return { bytes: new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength), descriptors };
   }
 
   wait(limitMs: number): void {
-    this.#await(POLLIN, limitMs);
+    this.#await(POLLIN, performance.now() + limitMs);
   }
 
   send(bytes: Uint8Array): boolean {
+    const endMs = performance.now() + SEND_LIMIT_MS;
     let rest = bytes;
     while (!this.#isClosed) {
       const sent = this.#sockets.sendSome(this.#fd, rest);
       if (sent < 0) return false;
       if (sent === rest.length) return true;
       rest = rest.subarray(sent);
-      if (!this.#await(POLLOUT, SEND_LIMIT_MS)) return false;
+      if (!this.#await(POLLOUT, endMs)) return false;
     }
     return false;
   }
@@ -104,10 +115,19 @@ class LinuxStream implements DescriptorStream {
     closeDescriptor(this.#fd);
   }
 
-  #await(events: number, limitMs: number): boolean {
-    if (this.#isClosed) return false;
+  /**
+   * Blocks until one of `events` or the end of the stream has come. Returns false if none has at
+   * `endMs` of performance.now().
+   */
+  #await(events: number, endMs: number): boolean {
     this.#pollFd[1] = events;
-    return Number(this.#poll(this.#pollFd, 1, Math.max(0, Math.ceil(limitMs)))) > 0;
+    for (let leftMs = endMs - performance.now(); leftMs > 0 && !this.#isClosed; leftMs = endMs - performance.now()) {
+      const count = Number(this.#poll(this.#pollFd, 1, Math.ceil(leftMs)));
+      if (count > 0) return true;
+      // A signal that Node handles ends the call early.
+      if (count < 0 && this.#libc.errno() !== EINTR) return false;
+    }
+    return false;
   }
 }
 
@@ -119,6 +139,7 @@ function listen(sockets: UnixSockets, path: string): number {
   } catch (error) {
     if (!(error instanceof SocketError) || error.errno !== EADDRINUSE || !isStale(sockets, path)) throw coded(error);
   }
+  // Two programs that do this at the same time may remove each other's: the last one has the path.
   rmSync(path, { force: true });
   try {
     return sockets.listen(path);

@@ -97,6 +97,8 @@ describe('local sockets', { skip, timeout: 20_000 }, () => {
     lock.release();
     const next = sockets.lock('d.lock');
     assert.ok(next);
+    lock.release();
+    assert.equal(sockets.lock('d.lock'), undefined, 'a second release is not that of the next holder');
     next.release();
   });
 
