@@ -24,8 +24,8 @@ export function originText(device: object): string {
 }
 
 /**
- * A file URL as a path, as the places of errors are written: without a query or fragment, by which a
- * module is imported anew. Other text stays as it is.
+ * A file URL as a path, as the places of errors are written: without a query or fragment, by which
+ * a module is imported anew. Other text stays as it is.
  */
 function pathOf(module: string): string {
   if (!module.startsWith('file://')) return module;

@@ -5,6 +5,9 @@
  * tables of lines and for the trace of lines and messages.
  * Threads: the Service VM's.
  *
+ * A driver of a line is one source with an output of its own to it (InterruptLines): SET_IRQLINE,
+ * the devices in the Service VM's thread together, or the thread of one device.
+ *
  * An owner has a number, which fits into a word of the interrupt trace (trace/interrupt-lane.ts).
  * It keeps the number after its device was removed, so that older entries still have its name.
  */

@@ -36,7 +36,8 @@ export interface FaultInjectionOptions {
   /** Removes a client, like UserVm.destroyClient. */
   readonly remove: (client: IoClient) => void;
   /**
-   * A client threw in a call that the HSM did not make: treats it as the HSM does (VmClients.fail).
+   * A client threw in a call that the HSM did not make, such as a `slow` one: treats it as the HSM
+   * does (VmClients.fail).
    */
   readonly fail: (client: IoClient, error: unknown) => void;
 }

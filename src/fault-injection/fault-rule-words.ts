@@ -1,7 +1,8 @@
 /**
  * Fault rule words: the parser of each word of a rule. In `client=uart16550 read every=3:
  * flip=0x20` the words are `client=uart16550`, `read`, `every=3` and `flip=0x20`.
- * fault-rule-text.ts splits a rule into words and looks them up here by name.
+ *
+ * Called by: fault-rule-text.ts, which splits a rule into words and looks them up here by name.
  */
 
 import { hex } from '../io-request/io-request.js';

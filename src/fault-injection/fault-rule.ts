@@ -1,7 +1,9 @@
 /**
  * FaultRule: which requests, interrupts of a line, operations of a disk or frames of a network card
- * fail, when and how. Plain data. fault-rule-text.ts parses and prints it as text,
- * fault-injection.ts applies it.
+ * fail, when and how. Plain data.
+ *
+ * Read by: fault-rule-text.ts, which parses and prints it as text; fault-injection.ts and the files
+ * around it, which apply it. Programs may write it as `FaultPlan.rules`.
  */
 
 import type { DirectionName } from '../io-request/io-request.js';

@@ -1,5 +1,7 @@
 /**
- * FuzzInput: decodes an input's bytes into a program. Every target reads its inputs through it.
+ * FuzzInput: decodes an input's bytes into a program.
+ *
+ * Called by: every target (targets/), which reads its inputs through it.
  *
  * Any bytes are a valid program, a changed byte changes little, and a shorter input is a shorter
  * program. Bytes beyond the end read as 0.

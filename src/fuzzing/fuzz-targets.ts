@@ -1,4 +1,4 @@
-/** All fuzz targets, for `npm run fuzz` and the test. */
+/** All fuzz targets. Called by: `npm run fuzz` and a test, which run a campaign of each. */
 
 import type { FuzzTarget } from './fuzz-target.js';
 import { controlCalls } from './targets/control-calls.js';

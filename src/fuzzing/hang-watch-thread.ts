@@ -1,6 +1,9 @@
 /**
  * The thread of HangWatch (hang-watch.ts): checks once a second whether another input has started.
  * If none has for the time limit, it saves the last input and kills the process.
+ *
+ * Called by: HangWatch, as a worker thread. It ends with the process, or when HangWatch terminates
+ * it.
  */
 
 import { writeFileSync, writeSync } from 'node:fs';

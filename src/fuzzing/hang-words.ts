@@ -2,6 +2,8 @@
  * Layout of the memory that HangWatch and its thread share: how many inputs have been started, and
  * the length and bytes of the last one.
  *
+ * Called by: hang-watch.ts, which writes, and hang-watch-thread.ts.
+ *
  * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT after it. The
  * watching thread reads them only if COUNT has not changed for the time limit: the hung thread no
  * longer writes.

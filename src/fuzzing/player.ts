@@ -39,6 +39,7 @@ export class Player {
     } catch (error) {
       message = describe(error);
     }
+    // An unhandled rejection is reported a turn later: then it is the finding of a later input.
     message ??= this.#uncaught;
     if (message !== undefined) await this.#discard();
     return message;

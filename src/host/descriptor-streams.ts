@@ -29,8 +29,8 @@ export interface DescriptorStream {
   /** Blocks this thread until there is something to receive, at most `limitMs`. */
   wait(limitMs: number): void;
   /**
-   * Blocks this thread, a second at most. Returns false if the program is gone, or has not made room
-   * for all of the bytes until then. The stream is useless then: a part may have been sent.
+   * Blocks this thread, a second at most. Returns false if the program is gone, or has not made
+   * room for all of the bytes until then. The stream is useless then: a part may have been sent.
    */
   send(bytes: Uint8Array): boolean;
   /** `onReadable` is not called any more. May be called again. */

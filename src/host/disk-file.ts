@@ -31,8 +31,8 @@ export interface DiskFile {
   /** Writes all of `source`, which must not change until then. Rejects with the host's error. */
   write(position: number, source: Uint8Array): Promise<void>;
   /**
-   * Gives storage inside of the file back, which then reads as zeros. Returns false, and changes
-   * nothing, if the file system cannot.
+   * Gives storage inside of the file back, which then reads as zeros. Resolves to false, and
+   * changes nothing, if the file system cannot. Never rejects.
    */
   deallocate(position: number, length: number): Promise<boolean>;
   /**

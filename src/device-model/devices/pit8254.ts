@@ -4,6 +4,9 @@
  * refresh. Counter 2 is gated by port 0x61 (system-control-port.ts), and guests calibrate other
  * clocks with it.
  *
+ * Called by: DeviceClient, at ports 0x40 to 0x43 (vm/standard-pc.ts); SystemControlPort, for
+ * counter 2.
+ *
  * Counts are computed from the Clock at the moment they are read, to the tick. Only counter 0 needs
  * a timer, and only while its OUT can rise (pit-interrupt.ts).
  */

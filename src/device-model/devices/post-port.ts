@@ -2,6 +2,8 @@
  * PostPort: port 0x80, where firmware writes a code for each step of its power-on self test. The
  * last code shows how far a guest came before it stopped.
  *
+ * Called by: DeviceClient, for the guest; programs (StandardPc.postPort), for `code` and `history`.
+ *
  * Older drivers write to it for its delay of about a microsecond (Linux: `io_delay=0x80`). On a PC
  * the port is a scratch register of the DMA page chip (82C206), so it can be read back.
  */

@@ -2,6 +2,8 @@
  * Ps2Keyboard: the keyboard behind the I8042. It receives commands and sends bytes: its answers,
  * and the keys that the operator presses. It answers all that firmware and Linux' atkbd probe.
  *
+ * Called by: I8042, which passes commands on and shows the bytes to the guest.
+ *
  * It uses scan code set 2, or set 1 on command. It refuses set 3, as many keyboards do. A new
  * command discards the answers that were not sent yet, as on real keyboards, so the answers are
  * limited by the longest one.
@@ -100,7 +102,10 @@ export class Ps2Keyboard {
     else this.#execute(byte);
   }
 
-  /** The state after firmware has initialised it: scanning, with nothing to send. */
+  /**
+   * The state after firmware has initialised it: scanning, with nothing to send. At a reset of the
+   * machine, and by the guest's RESET.
+   */
   reset(): void {
     this.#setDefaults();
     this.#answers = [];

@@ -3,6 +3,8 @@
  * address register (0xCF8 to 0xCFB), which takes the accesses that begin at 0xCF8. Linux uses it
  * for `reboot=pci`, and ACPI tables name it as reset register.
  *
+ * Called by: DeviceClient. The reset itself is `power`'s (vm/vm-life-cycle.ts).
+ *
  * A write with RST_CPU resets, as the chipset's data sheet says. In ACRN, FULL_RST alone resets as
  * well. Linux first writes SYS_RST alone to select the kind of reset, which resets in neither.
  */

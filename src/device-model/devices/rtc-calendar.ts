@@ -18,7 +18,7 @@ export interface RtcFormat {
   readonly is24Hour: boolean;
 }
 
-/** Of the year 9999. */
+/** The last second of the year 9999, in seconds since 1970: two digits of a century end there. */
 export const LAST_SECOND = 253_402_300_799;
 const DAY_S = 86_400;
 const HOUR_S = 3_600;

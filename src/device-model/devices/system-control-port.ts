@@ -2,6 +2,8 @@
  * SystemControlPort: port 0x61 of a PC, one port. Its outputs are the gate of the timer's counter 2
  * and the speaker's switch, its inputs OUT of counter 2 and the memory refresh signal. Guests
  * calibrate their clocks with it: open the gate, poll OUT2.
+ *
+ * Called by: DeviceClient (vm/standard-pc.ts attaches it).
  */
 
 import { SavedState } from '../../io-request/saved-state.js';

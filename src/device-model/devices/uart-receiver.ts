@@ -14,7 +14,10 @@ import type { Clock, ClockTimer } from '../clock.js';
 import { CharacterFifo } from './character-fifo.js';
 import { FIFO_DEPTH, LineStatus } from './uart16550-registers.js';
 
-/** Characters of the terminal that may wait for the guest. Further ones are refused. */
+/**
+ * Characters of the terminal that may wait for the guest: a long pasted text. Further ones are
+ * refused.
+ */
 export const INPUT_QUEUE_CHARACTERS = 64 * 1024;
 
 /**

@@ -2,6 +2,8 @@
  * Registers of the National PC16550D UART: the map as data, and the bits that the device model
  * (uart16550.ts) uses. Twelve registers share eight ports: LCR's DLAB and the direction of the
  * access select one.
+ *
+ * Read by: Uart16550 and its parts; tools that show registers.
  */
 
 import type { RegisterMap } from '../register-map.js';
@@ -111,7 +113,7 @@ export const UART16550_REGISTERS: RegisterMap = {
         { bits: [0, 1], name: 'WLS', meaning: 'word length minus 5', access: 'rw' },
         { bits: [2, 2], name: 'STB', meaning: 'two stop bits (one and a half for words of 5 bits)', access: 'rw' },
         { bits: [3, 5], name: 'PARITY', meaning: 'enable, even, stick', access: 'rw' },
-        { bits: [6, 6], name: 'BREAK', meaning: 'holds the line at break', access: 'rw' },
+        { bits: [6, 6], name: 'BREAK', meaning: 'holds the line at break; the terminal does not see it', access: 'rw' },
         { bits: [7, 7], name: 'DLAB', meaning: 'ports 0 and 1 are the divisor', access: 'rw' },
       ],
     },

@@ -1,6 +1,7 @@
 /**
  * Uart16550: the serial port of a PC, a National PC16550D with its interrupt behind OUT2 as PCs
  * wire it. Eight ports. Facts are from the data sheet unless a comment names another source.
+ * Called by: DeviceClient, for the guest; a terminal, for `receive` (vm/standard-pc.ts has both).
  *
  * The guest sees the chip, and the host a terminal: `output` takes the bytes that the guest sends,
  * `receive` brings those that the operator types or pastes. A character is sent as soon as it is
@@ -12,8 +13,7 @@ import { SavedState } from '../../io-request/saved-state.js';
 import { readBytes, writeBytes } from '../byte-registers.js';
 import type { ByteRegisters } from '../byte-registers.js';
 import { SystemClock } from '../clock.js';
-import { UNCONNECTED } from '../device.js';
-import type { AccessSize, Device, InterruptLine } from '../device.js';
+import { UNCONNECTED, type AccessSize, type Device, type InterruptLine } from '../device.js';
 import type { Uart16550Options } from './uart16550-options.js';
 import { BatchedOutput } from './batched-output.js';
 import { ModemStatusRegister } from './modem-status.js';

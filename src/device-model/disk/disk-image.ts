@@ -10,7 +10,8 @@
  * A write is volatile until a `flush` that began after it was finished is finished too. So it may
  * be lost if the host stops before.
  *
- * Threads: the card's. The work is asynchronous.
+ * Threads: that of the disk's card: the Service VM's, or one of its own (placement/). The work is
+ * asynchronous: the host does it beside the event loop.
  */
 
 /** The unit of addresses and sizes. */

@@ -1,7 +1,8 @@
 /**
  * CaptureFile: writes packets to a pcapng file, as fast as the disk takes them, in bounded memory.
  *
- * Called by: CapturePort; the command line, which reports `problem`. Threads: the card's.
+ * Called by: CapturePort; the command line, which reports `problem`.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  */
 
 import { host } from '../../host/current.js';

@@ -2,7 +2,8 @@
  * CapturePort: a port whose packets are also written to a file. A packet is in the file as it is on
  * the cable: also if the card does not take it.
  *
- * Called by: a card. Threads: the card's.
+ * Called by: a network card (virtio/net/).
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  */
 
 import type { CaptureFile } from './capture-file.js';

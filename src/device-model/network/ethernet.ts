@@ -2,6 +2,8 @@
  * Ethernet frames: their sizes and addresses. A frame here begins with its destination and has no
  * preamble and no checksum, as in a card's memory.
  *
+ * Called by: the ports of this folder, VirtioNet, and the command line (parseMac).
+ *
  * Source: IEEE 802.3, clause 3.
  */
 

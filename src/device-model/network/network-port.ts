@@ -1,7 +1,8 @@
 /**
  * NetworkPort: what a network card is plugged into: a hub, a program that is a network, …
  *
- * Called by: a card (virtio/net/). Implementations: the ports of this folder. Threads: the card's.
+ * Called by: a network card (virtio/net/). Implementations: the ports of this folder.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * As a cable, a port may lose frames, and reports no loss to the sender. It never blocks and keeps
  * a bounded number of bytes. What it drops, it counts.

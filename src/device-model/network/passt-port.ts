@@ -2,7 +2,8 @@
  * PasstPort: the network of the machine, by the program passt: without root and without changes of
  * the machine's configuration. The guest gets the machine's addresses by DHCP and NDP.
  *
- * Called by: a card. Threads: the card's.
+ * Called by: a network card (virtio/net/).
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * passt gets one end of a pair of sockets, so there is no path that another user could open. It
  * ends when the other end is closed, also by a crash of this process.

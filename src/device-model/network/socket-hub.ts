@@ -2,8 +2,9 @@
  * SocketHubPort: a port of a hub that processes of one user share by its name. The first process
  * serves the hub, the others connect to it. When the server ends, another one takes its place.
  *
- * Called by: openPort (virtio/net/net-card.ts), and programs, which join; a card. Threads: the
- * card's.
+ * Called by: openPort (virtio/net/net-card.ts) and programs, which join; a network card, as its
+ * port.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * A file lock decides who serves: the system releases it when its holder ends, however that
  * happens. The protocol is that of QEMU's `-netdev stream`, so a QEMU can connect to the socket,

@@ -1,7 +1,8 @@
 /**
  * StreamPort: a network at the other end of a stream: passt, QEMU, a hub of another process.
  *
- * Called by: a card; PasstPort, SocketHubPort. Threads: the card's.
+ * Called by: a network card (virtio/net/); PasstPort, SocketHubPort.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * The other side is not trusted: a wrong length ends the stream, and what it does not read is
  * dropped beyond a limit.

@@ -1,5 +1,5 @@
 /**
- * CardClient: a card as an I/O client, whose ranges are its decoded BARs.
+ * CardClient: a PCI card as an I/O client, whose ranges are its decoded BARs.
  *
  * Called by: the HSM's worker, with each request in one of the ranges; BarDecoder, which moves
  * them. Threads: the Service VM's.

@@ -2,7 +2,8 @@
  * GuestDma: a card's access to guest memory, within the limits that hardware has: the guest must
  * have made the card a bus master, and only RAM answers.
  *
- * Called by: the card, through its handle. Threads: the card's.
+ * Called by: the card, a PciCard, through its handle.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  */
 
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';

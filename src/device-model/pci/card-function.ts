@@ -1,6 +1,6 @@
 /**
- * CardFunction: a card as a PCI function. It has the configuration space and the interrupts of the
- * card, and knows where the guest has placed the card's BARs.
+ * CardFunction: a PciCard as a PCI function. It has the configuration space and the interrupts of
+ * the card, and knows where the guest has placed the card's BARs.
  *
  * Called by: PciBus, for the guest's configuration accesses; BarDecoder; VmCards, which creates and
  * removes it; ThreadCard; VmInspection. The card calls it through its handle.

@@ -148,6 +148,8 @@ export class CardLink {
 
   /** `vector`: below MAX_MSIX_VECTORS. */
   postMessage(vector: number): void {
+    // A reset that begins after this check leaves a stray bit. CardFunction.message drops it: by
+    // then the reset has disabled messages.
     if (!this.#isCurrent) return;
     this.#words.or(VECTORS + (vector >>> 5), 1 << (vector & 31));
     this.#words.store(HAS_VECTORS, 1);

@@ -1,6 +1,7 @@
 /**
- * CloseLimit: how long the thread of a device may take to close, in time in which the Service VM's
- * thread could run. Then it is terminated.
+ * CloseLimit: how long the thread of a device may take to close. Then it is terminated. Time in
+ * which the Service VM's thread could not run, on a busy host, does not count
+ * (sync/fair-timeout.ts).
  *
  * Called by: ThreadClient (in-own-thread.ts).
  */

@@ -205,7 +205,8 @@ function report(error: unknown, during: DeviceCall): void {
 async function serve(device: Device | LinkedCard): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
-  // A client's entries must be complete before COMPLETE: the slot's next move is another thread's.
+  // A client's entries in the trace must be complete before COMPLETE: the next change of the slot's
+  // state is recorded by another thread.
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.observe(slot);
   const hypercalls = {
@@ -220,7 +221,8 @@ async function serve(device: Device | LinkedCard): Promise<void> {
     const request: AssignedRequest = new AssignedRequest(vcpu, {
       // Into the mailbox if the request is relayed, otherwise into the page.
       finish: (ticket, low, high) =>
-        // The Service VM's thread finishes the requests of a card.
+        // The Service VM's thread finishes the requests of a card, after its interrupts
+        // (thread-card.ts).
         mailbox.answer(vcpu, ticket, low, high) ||
         (data.card === undefined && finisher.finish(request, ticket, low, high)),
     });

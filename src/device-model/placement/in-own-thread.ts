@@ -7,7 +7,7 @@
  * requests finish as all ones and its range is free again.
  *
  * `attach` makes a ThreadClient of the ThreadPlacement that `inOwnThread` gives: the I/O
- * client that starts the thread and posts each request to it.
+ * client that starts the thread and posts each request to it. ThreadCard makes one for a PCI card.
  *
  * Threads: ThreadClient lives in the Service VM's thread. Its device's thread is device-thread.ts.
  */

@@ -5,7 +5,7 @@
  *
  * Called by: device-thread.ts. The card's handle works on shared memory: DMA on the RAM itself,
  * interrupts through the CardLink. Reports are messages of the thread.
- * Threads: the card's.
+ * Threads: the card's own.
  */
 
 import { mmio, type AddressRange } from '../../hsm/address-range.js';

@@ -2,7 +2,8 @@
  * ActiveDriver: a device's view of a driver that is ready, from DRIVER_OK to the reset. After that
  * nothing that the device does with it has an effect.
  *
- * Called by: VirtioState, which creates it; the device. Threads: the card's.
+ * Called by: VirtioState, which creates it; the device.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  */
 
 import type { RingQueue } from './ring-queue.js';

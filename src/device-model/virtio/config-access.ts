@@ -3,7 +3,8 @@
  * number of a BAR, an offset and a length, and then reaches the register there through four bytes
  * of configuration space. So firmware can use a card whose BARs it cannot place or map.
  *
- * Called by: VirtioPciCard. Threads: the card's.
+ * Called by: VirtioPciCard.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Source: virtio 1.2, section 4.1.4.9. A length other than 1, 2 and 4, an offset that is not a
  * multiple of it, and what is beyond the BAR are mistakes of the driver: reads give 0, and writes

@@ -3,7 +3,7 @@
  * first.
  *
  * Called by: the queues, which collect its segments from descriptors; the device.
- * Threads: the card's.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Source: virtio 1.2, sections 2.6 and 2.7.5.
  */

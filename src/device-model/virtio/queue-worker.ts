@@ -2,7 +2,8 @@
  * QueueWorker: takes the buffers of one queue, a bounded number at a time.
  *
  * Called by: a VirtioDevice: `kick` when it is notified, `done` when a buffer was given back that
- * `serve` kept. Threads: the card's.
+ * `serve` kept.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * A driver on another vCPU can add buffers as fast as they are taken. So after a queue's size of
  * them the event loop turns, and other devices get their time.

@@ -3,7 +3,11 @@
  * buffers. Nothing outside of RAM is touched, and nothing at all while the transport forbids it.
  *
  * Called by: SplitQueue, PackedQueue and GuestBuffer. Callers must check ranges with `contains`
- * before they load or store words. Threads: the card's.
+ * before they load or store words.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
+ *
+ * Memory that is remote (GuestMemory.isRemote) is not mapped here: each access is a message to the
+ * process that has it, and messages are performed in their order.
  *
  * Ordering: the driver publishes buffers by a plain store of an index or of flags. The device loads
  * that word atomically before it reads what it covers. It publishes used buffers by the atomic
@@ -98,7 +102,6 @@ export class RingMemory {
    * RAM.
    */
   fence(address: number): void {
-    // Accesses by message are in their order.
     if (this.#memory.isRemote(address)) return;
     this.#words.or(this.#index(address & ~3), 0);
   }

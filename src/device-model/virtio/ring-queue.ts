@@ -4,7 +4,7 @@
  *
  * Called by: the device, as its Virtqueue; VirtioState, for `positions`; ActiveDriver, for `stop`.
  * Extended by: SplitQueue, PackedQueue.
- * Threads: the card's.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  */
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js';

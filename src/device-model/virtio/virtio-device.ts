@@ -3,7 +3,8 @@
  * (virtio-pci-card.ts) or MMIO (virtio-mmio.ts). The transport and VirtioState implement registers,
  * features, queues and interrupts. The device implements what is done with buffers.
  *
- * Called by: VirtioState (virtio-state.ts); the transport, for `close`. Threads: the card's.
+ * Called by: VirtioState (virtio-state.ts); the transport, for `close`.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * The guest is hostile: any buffer may have any lengths and any bytes. A device answers as the
  * specification says. If that says nothing, it gives the buffer back with 0 bytes written, or calls

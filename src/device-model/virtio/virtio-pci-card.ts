@@ -4,7 +4,7 @@
  *
  * Called by: the modules of cards (net/, block/ and share/), the command line, and programs that
  * attach it with `UserVm.attachCard`; vm/vm-inspection.ts, for `virtioViewOf`.
- * Threads: the card's.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Source: virtio 1.2, section 4.1. There is no transitional interface. The PCI configuration access
  * capability (section 4.1.4.9), by which a driver reaches registers without a BAR, has no effect in
@@ -56,7 +56,10 @@ export function virtioPciCard(device: VirtioDevice, options: VirtioOptions = {})
   return new VirtioPciCard(device, options);
 }
 
-/** A virtio card's status, features and queues for the operator. Undefined for other cards. */
+/**
+ * A virtio card's status, features and queues for the operator. Undefined for other cards, also for
+ * a ThreadCard, whose virtio device is in another thread.
+ */
 export function virtioViewOf(card: PciCard): VirtioView | undefined {
   return card instanceof VirtioPciCard ? card.view : undefined;
 }

@@ -2,7 +2,8 @@
  * VirtioState: a virtio device's status, features and queues, the same on every transport.
  *
  * Called by: a transport (virtio-pci-card.ts with pci-common-config.ts, virtio-mmio.ts), with what
- * the driver writes to its registers. Calls the device. Threads: the card's.
+ * the driver writes to its registers. Calls the device.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Source: virtio 1.2, sections 2.1, 2.2 and 3.1.
  */

@@ -43,8 +43,8 @@ const COMMON: Readonly<Record<number, string>> = {
 };
 
 /**
- * Bits by device ID: virtio 1.2, sections 5.1.3 (network), 5.2.3 (block) and 5.3.3 (console); 9P and
- * CTRL_RX_EXTRA: Linux' headers.
+ * Bits by device ID: virtio 1.2, sections 5.1.3 (network), 5.2.3 (block) and 5.3.3 (console); 9P
+ * and CTRL_RX_EXTRA: Linux' headers.
  */
 const OF_DEVICE: Readonly<Record<number, Readonly<Record<number, string>>>> = {
   1: {

@@ -4,7 +4,7 @@
  *
  * Implementations: SplitQueue and PackedQueue. Called by: a VirtioDevice (virtio-device.ts), often
  * through a QueueWorker.
- * Threads: the card's.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * All bytes are copied, so that a guest that changes a buffer meanwhile changes no decision, and no
  * operation that ends late writes into the memory of a device that was reset.

@@ -1,5 +1,6 @@
 /**
- * Configurations: the worlds that are searched. Each has a slice: a smaller plan, which `npm test`
+ * Configurations: the worlds that are searched, each by its plan: small machines of VMs, vCPUs,
+ * clients and acts of the operator (world.ts). Each has a slice: a smaller plan, which `npm test`
  * searches in seconds. `large` has none: it is too large for a complete search, and has random
  * schedules only.
  *

@@ -2,6 +2,8 @@
  * Seeded defects of ways in which a request ends without its client's answer (reset, CLEAR, a
  * client that ends), and of devices with threads of their own. See defect.ts.
  *
+ * Called by: defects.ts.
+ *
  * `edit` names its place by selectors (engine/change/selector.ts). In replacements `$1` and `$2`
  * are parts of the node, such as the operands of a comparison (engine/change/code-change.ts).
  */

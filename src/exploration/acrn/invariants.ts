@@ -7,8 +7,8 @@
  * The rules compare what threads do to the slots with the actors' notes. Everything that a rule
  * remembers is in RequestNotes (request-notes.ts), in words of the state.
  *
- * 1. A request becomes COMPLETE exactly once, or is withdrawn by a reset. Every move of a slot's
- *    state is one of Slot's, by the side that makes it in ACRN.
+ * 1. A request becomes COMPLETE exactly once, or is withdrawn by a reset. Every change of a slot's
+ *    state (a move) is one of Slot's, by the side that makes it in ACRN.
  * 2. Only its owner touches the rest of a slot.
  * 3. The vCPU that asked gets the value that was there when its request became COMPLETE. That value
  *    is the notified client's, or one that a destruction, a time limit or a CLEAR puts there.

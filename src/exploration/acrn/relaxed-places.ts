@@ -30,6 +30,6 @@ export const RELAXED: readonly AcrnRelaxedPlace[] = [
   {
     module: 'io-request/slot',
     in: 'Slot.fill',
-    why: 'No other thread moves a FREE slot, and the move that follows compares the state.',
+    why: 'No other thread changes a FREE slot, and the change to PENDING compares its state.',
   },
 ];

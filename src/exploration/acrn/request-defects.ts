@@ -2,6 +2,8 @@
  * Seeded defects of the request path (fill, dispatch, finish), and of parking and waking. See
  * defect.ts.
  *
+ * Called by: defects.ts.
+ *
  * `edit` names its place by selectors (engine/change/selector.ts). In replacements `$&` is the
  * node's own text and `$1` its first part, such as a call's first argument
  * (engine/change/code-change.ts).

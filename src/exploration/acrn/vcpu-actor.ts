@@ -17,8 +17,8 @@ import { actorNote } from './actor-notes.js';
 import { portOf, type VmHandles, type World } from './world.js';
 
 /**
- * How long the guest halts. For the explorer that is forever, as is each wait from SAFETY_NET_MS
- * on.
+ * How long the guest halts. For the explorer that is forever, as is each wait from SAFETY_NET_MS on
+ * (engine/machine/operation.ts).
  */
 const HALT_MS = 100_000;
 

@@ -4,7 +4,7 @@
  * (search/word-uses.ts). What it finds becomes a schedule that can be replayed.
  *
  * The random schedules only save time. Without them the search would begin again for almost every
- * word.
+ * word. A move is one operation of one thread, with its result (search/move.ts).
  *
  * Called by: users of `upcall/exploration` and explore-main.ts.
  */

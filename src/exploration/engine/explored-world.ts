@@ -1,6 +1,7 @@
 /**
  * ExploredWorld: one model on one program, ready to be searched. Each thread of the model stands
- * where its own work begins, in one state space with the watcher.
+ * where its own work begins, in one state space with the watcher. A life of a thread is one run of
+ * its code from the beginning: a search that goes back runs it again (machine/thread-life.ts).
  *
  * Called by: explore.ts and schedule.ts, which create one for each search, random schedule or
  * replay. Only one world of a program may be used at a time: they share the runtime, which has one

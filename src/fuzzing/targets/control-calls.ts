@@ -2,6 +2,8 @@
  * Target "control": programs of ioctls with any code, argument and bytes, on two open files, while
  * the mapped pages are overwritten.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: each call returns a result or −errno and never throws. Only the caller's own VM is
  * affected. After the module is unloaded nothing is left.
  *

@@ -2,6 +2,8 @@
  * Target "devices": random register programs for each standard device. The program also moves the
  * clock, in steps or in one jump as after a suspend of the host.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: no device throws, values fit the access size, the work per access and the timers are
  * bounded, and a reset restores the state of a new device.
  */
@@ -13,7 +15,7 @@ import { FuzzClock } from './fuzz-clock.js';
 import { DEVICE_SETS, type DeviceSet, type MadeDevices } from './standard-devices.js';
 
 // Limits, each several times what the devices need.
-/** For one access: timers set, moves of the interrupt line, bytes of output. */
+/** For one access: timers set, calls that set the interrupt line, bytes of output. */
 const MAX_TIMERS_SET = 8;
 const MAX_LINE_MOVES = 16;
 const MAX_OUTPUT = 4;
@@ -73,7 +75,7 @@ function step(input: FuzzInput, made: MadeDevices, clock: FuzzClock, name: strin
   expect(clock.pending <= MAX_PENDING, () => `${name}: ${clock.pending} timers wait`);
   if (!isAccess) return;
   expect(clock.scheduled - before.scheduled <= MAX_TIMERS_SET, () => `${name}: an access sets many timers`);
-  expect(counts.lineMoves - before.lineMoves <= MAX_LINE_MOVES, () => `${name}: an access moves its line many times`);
+  expect(counts.lineMoves - before.lineMoves <= MAX_LINE_MOVES, () => `${name}: an access sets its line many times`);
   expect(counts.output - before.output <= MAX_OUTPUT, () => `${name}: an access writes a lot`);
 }
 

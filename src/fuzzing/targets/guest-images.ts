@@ -1,6 +1,8 @@
 /**
  * Target "images": guest images of every kind, intact and damaged.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Property: an image loads or is refused with an UpcallError and a remedy, within bounded time and
  * memory. The first eight bytes of an input choose the options, the others are the image.
  */

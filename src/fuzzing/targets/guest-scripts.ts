@@ -2,6 +2,8 @@
  * Target "guests": accesses of every kind and size by several vCPUs to a standard PC, at assigned
  * addresses, at their edges and at unassigned ones.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: the VM runs on or ends for a known reason, no device throws, and no access is lost.
  * Each access is answered by the hypervisor, becomes a request, or faults.
  */

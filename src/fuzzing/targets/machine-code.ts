@@ -3,6 +3,8 @@
  * protected, 32-bit and paged mode. The accesses are in, out, ins, outs, loads and stores of 8 to
  * 128 bits, locked and other read-modify-writes, repeated, unaligned and page-crossing ones.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: the process survives, the guest halts, and each byte of each access reaches the
  * Service VM once. The counts of the vCPU, of the HSM and of the program agree.
  */

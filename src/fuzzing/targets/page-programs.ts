@@ -3,6 +3,8 @@
  * requests, clients in this and other threads complete them, and the operator resets the VM and
  * removes and adds clients.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: nothing throws or hangs. No client receives a request outside its ranges. Another VM
  * of the same Service VM is not affected. After the writer stops, a reset VM works normally.
  */

@@ -2,8 +2,8 @@
  * PrivilegedGuest: encodes an input as a guest with descriptor tables, page tables, tasks and code
  * of any content, most of it nearly valid.
  *
- * Called by: the target "privileged". What a field may hold is in the lists below: an input mostly
- * picks one of them, so that a guest gets past the first check of the CPU.
+ * Called by: the target "privileged" (privileged-state.ts). What a field may hold is in the lists
+ * below: an input mostly picks one of them, so that a guest gets past the first check of the CPU.
  *
  * Source: Intel SDM, volume 3A, chapters 3 to 7.
  */

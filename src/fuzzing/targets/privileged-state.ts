@@ -2,6 +2,8 @@
  * Target "privileged": guests with any descriptor tables, page tables, tasks and code on the v86
  * core, interrupted by a line that changes while they run.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: each guest runs, halts or shuts its CPU down by a triple fault. Nothing else leaves
  * the core, its memory does not grow, the target of a transfer runs at its own privilege level,
  * and a plain guest runs on it after every eighth.

@@ -1,6 +1,8 @@
 /**
- * The parts of the target "vfio" (vfio-messages.ts): a client whose messages an input decides, and
- * numbers in place of descriptors and mappings, which count what is left.
+ * The parts of the target "vfio": a client whose messages an input decides, and numbers in place of
+ * descriptors and mappings, which count what is left.
+ *
+ * Called by: vfio-messages.ts, and CardServer as by a real client and a real host.
  */
 
 import type { DescriptorStream, StreamPart } from '../../host/descriptor-streams.js';

@@ -3,6 +3,8 @@
  * broken headers, descriptors of any kind and in any number, answers to DMA or none, and that dies
  * at any moment. The card answers at once or later, and does DMA and sends interrupts.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: nothing throws. Each command that wants a reply gets one at most, and none comes
  * unasked. Each descriptor is closed once. After the client's end nothing of it is left, and the
  * next client finds the card as after power-on.

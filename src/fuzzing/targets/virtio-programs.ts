@@ -3,6 +3,8 @@
  * sets up queues, adds chains of descriptors, overwrites rings, notifies, resets, and lets time
  * pass.
  *
+ * Called by: campaigns (campaign.ts), through FUZZ_TARGETS.
+ *
  * Properties: no device throws, nothing is written outside of RAM, registers fit their size, a
  * reset gives each register the value that it has in a new device, and after it no operation that
  * is still open changes the RAM.

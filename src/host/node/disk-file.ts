@@ -152,7 +152,7 @@ class NodeDiskFile implements DiskFile {
   async deallocate(position: number, length: number): Promise<boolean> {
     if (!this.#canDeallocate) return false;
     if (await punchHole(this.#fd, position, length)) return true;
-    // Not on this file system.
+    // Mostly not on this file system. After any other error nothing is lost by not trying again.
     this.#canDeallocate = false;
     return false;
   }

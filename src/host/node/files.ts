@@ -1,6 +1,8 @@
 /**
  * Files and modules by Node: the methods of Host that read files, create files and folders, and
- * load modules. Loaded by node-host.ts on demand. recorded-facts.ts uses `makeFolder`.
+ * load modules. host.ts describes them.
+ *
+ * Called by: node-host.ts, which loads it on demand; recorded-facts.ts, for `makeFolder`.
  */
 
 import { constants } from 'node:fs';

@@ -91,8 +91,9 @@ export class ClusterAllocator {
 
   /**
    * Makes the clusters of `takeFreed` available again if `isDone`: the tables without references to
-   * them are on stable storage. Otherwise they stay freed, for the next flush. Rejects with the
-   * host's error.
+   * them are on stable storage. Otherwise they stay freed, for the next flush. Their storage is
+   * given back first, where the file system can: a hole that came later would hit the next user's
+   * data.
    */
   async finishFreed(freed: readonly number[], isDone: boolean): Promise<void> {
     if (!isDone) {

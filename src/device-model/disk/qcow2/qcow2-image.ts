@@ -2,7 +2,8 @@
  * Qcow2Image: a disk image in the qcow2 format, alone or as an overlay: what was never written
  * comes from a base image.
  *
- * Called by: openQcow2, which has checked all tables. Threads: the card's.
+ * Called by: openQcow2, which has checked all tables.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * - Data and tables are written in an order such that a crash at any moment leaves a consistent
  *   image (cluster-allocator.ts). Data goes to its cluster at once, tables stay in memory until a

@@ -6,6 +6,8 @@
  * cluster of the file, and the refcount table has the places of these blocks. All numbers are
  * big-endian.
  *
+ * Read by: the other files of this folder; openDisk, for the magic number.
+ *
  * Source: QEMU's documentation, docs/interop/qcow2.txt.
  */
 
@@ -49,9 +51,10 @@ export const REFCOUNT_BYTES = 2;
 export const ENTRY_BYTES = 8;
 export const MAX_BACKING_NAME_BYTES = 1023;
 
-// The upper word of an L1 or L2 entry.
-/** The cluster has one reference, so it may be written in place. */
+// The upper word of an L1 or L2 entry. An entry of the refcount table has none of the flags.
+/** Bit 63: the cluster has one reference, so it may be written in place. */
 export const COPIED = 0x8000_0000;
+/** Bit 62 of an L2 entry. Reserved in an L1 entry. */
 export const COMPRESSED = 0x4000_0000;
 const RESERVED_HIGH = 0x3f00_0000;
 const OFFSET_HIGH = 0x00ff_ffff;
@@ -68,10 +71,10 @@ export interface TableEntry {
   /** In the file, in bytes. 0: none. */
   readonly offset: number;
   readonly isCopied: boolean;
+  /** These two are of L2 entries. An L1 or refcount table entry must have neither. */
   readonly isCompressed: boolean;
-  /** Bit 0 (ZERO). An L1 or refcount table entry must not have it. */
   readonly isZero: boolean;
-  /** Whether a bit is set that the format reserves. */
+  /** Whether a bit is set that the format reserves in all three tables. */
   readonly hasReserved: boolean;
 }
 
@@ -87,7 +90,10 @@ export function readEntry(table: DataView, index: number): TableEntry {
   };
 }
 
-/** An entry of one reference to `offset`. */
+/**
+ * Writes an entry of an L1 or L2 table: the one reference to `offset`, with COPIED. Not for the
+ * refcount table, whose entries are the offset alone (ClusterAllocator writes them).
+ */
 export function writeEntry(table: DataView, index: number, offset: number): void {
   table.setUint32(index * ENTRY_BYTES, (Math.floor(offset / WORD) | COPIED) >>> 0);
   table.setUint32(index * ENTRY_BYTES + 4, offset >>> 0);

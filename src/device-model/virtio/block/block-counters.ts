@@ -1,4 +1,8 @@
-/** BlockCounters: what a block device has done since it was made, for people and for tests. */
+/**
+ * BlockCounters: what a block device has done since it was made.
+ *
+ * Counted by: BlockSession. Read by: programs that attach the device, as `VirtioBlock.counters`.
+ */
 
 export interface BlockCounters {
   reads: number;

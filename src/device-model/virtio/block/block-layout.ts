@@ -2,6 +2,8 @@
  * The numbers of the virtio block device: feature bits, request types, status values and the
  * offsets of the configuration.
  *
+ * Read by: the other files of this folder.
+ *
  * Source: virtio 1.2, sections 5.2.3 to 5.2.6.
  */
 

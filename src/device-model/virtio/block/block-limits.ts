@@ -1,4 +1,7 @@
-/** The limits of the virtio block device: they bound the memory and the time of a request. */
+/**
+ * The limits of the virtio block device: they bound the memory and the time of a request. Read by:
+ * VirtioBlock and its parts.
+ */
 
 /** Most queues that a device may have. */
 export const MAX_QUEUES = 16;

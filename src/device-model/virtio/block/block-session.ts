@@ -2,7 +2,8 @@
  * BlockSession: a block device with one driver, from DRIVER_OK to the reset: takes requests from
  * the queues and performs them.
  *
- * Called by: VirtioBlock. Threads: the card's.
+ * Called by: VirtioBlock.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * A request holds at most one piece of memory at a time, and ends at a reset before its next
  * piece. The number of requests is bounded by the sum of the queues' limits.

@@ -1,8 +1,9 @@
 /**
  * VirtioBlock: the virtio block device, a disk for a guest (virtio 1.2, section 5.2).
  *
- * Called by: the transport that carries it. Threads: the card's. All work on the disk image
- * is asynchronous.
+ * Called by: VirtioState, for the transport that carries it (PCI or MMIO). All work on the disk
+ * image is asynchronous.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * - Each queue has an equal share of MAX_REQUESTS. All share the memory of PiecePool
  *   (block-limits.ts).

@@ -2,7 +2,7 @@
  * ConsoleBackend: the other end of a port of a virtio console: a terminal, a file, a socket.
  *
  * Called by: ConsolePort. Implementations: those of the command line, and programs.
- * Threads: the card's.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Neither side keeps bytes for the other: each call returns how many were taken, and another call
  * follows when there is room. So a side that does not read stops the other one, and no queue grows.

@@ -1,4 +1,9 @@
-/** ConsoleCounters: what a console has carried, dropped and refused since it was made. */
+/**
+ * ConsoleCounters: what a console has carried, dropped and refused since it was made.
+ *
+ * Counted by: VirtioConsole and its parts. Read by: programs that attach the device, as
+ * `VirtioConsole.counters`.
+ */
 
 export interface ConsoleCounters {
   /** Bytes of the guest that the host took. */

@@ -1,6 +1,8 @@
 /**
  * The numbers of a virtio console: features, queues, configuration, control messages.
  *
+ * Read by: the other files of this folder.
+ *
  * Source: virtio 1.2, section 5.3.
  */
 

@@ -1,7 +1,8 @@
 /**
  * ConsolePort: one port of a virtio console, between its queues and its backend.
  *
- * Called by: VirtioConsole; the backend as a ConsolePortHandle. Threads: the card's.
+ * Called by: VirtioConsole; the backend as a ConsolePortHandle.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * The port and its backend outlive drivers: between two of them the backend waits.
  */

@@ -2,7 +2,8 @@
  * VirtioConsole: the virtio console device with several ports. Port 0 is the console, Linux'
  * /dev/hvc0. The others have names: /dev/virtio-ports/NAME.
  *
- * Called by: the transport. Threads: the card's.
+ * Called by: VirtioState, for the transport that carries it (PCI or MMIO).
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Messages and buffers that make no sense are given back, counted, and have no other effect. A port
  * whose other end does not read stops its own queue and no other.

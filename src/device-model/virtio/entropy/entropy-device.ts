@@ -1,7 +1,8 @@
 /**
  * EntropyDevice: the virtio entropy device. It fills the driver's buffers with random bytes.
  *
- * Called by: the transport. Threads: the card's.
+ * Called by: VirtioState, for the transport that carries it (PCI or MMIO).
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * The guest may ask without end. So each buffer gets a bounded number of bytes, of which the
  * specification demands at least one, and each period has a budget. What exceeds it waits for the

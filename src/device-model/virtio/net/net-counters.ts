@@ -1,4 +1,9 @@
-/** NetCounters: what a network device has sent, received and dropped since it was made. */
+/**
+ * NetCounters: what a network device has sent, received and dropped since it was made.
+ *
+ * Counted by: VirtioNet and ReceiveQueue. Read by: programs that attach the device, as
+ * `VirtioNet.counters`.
+ */
 
 export interface NetCounters {
   sentFrames: number;

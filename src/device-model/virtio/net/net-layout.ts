@@ -1,6 +1,8 @@
 /**
  * The numbers of a virtio network device: features, queues, configuration, the header of a packet.
  *
+ * Read by: the other files of this folder.
+ *
  * Source: virtio 1.2, section 5.1.
  */
 

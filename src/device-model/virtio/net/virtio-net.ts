@@ -1,7 +1,9 @@
 /**
  * VirtioNet: a virtio network card, plugged into a NetworkPort.
  *
- * Called by: the transport, and the port as a NetworkReceiver. Threads: the card's.
+ * Called by: VirtioState, for the transport that carries it (PCI or MMIO); the port, as a
+ * NetworkReceiver.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
  *
  * Buffers of the driver that make no sense are given back, counted, and have no other effect.
  *

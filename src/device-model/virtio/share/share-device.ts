@@ -3,7 +3,8 @@
  * `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt`.
  *
  * Called by: share-card.ts, which puts it into a card; the card's VirtioState.
- * Threads: the card's. All access to files is asynchronous.
+ * Threads: the card's: that of the Service VM, or one of its own (placement/).
+ * All access to files is asynchronous.
  *
  * Source: not virtio 1.2, which only reserves the device ID 9. Linux' client (net/9p, trans_virtio
  * and virtio_9p): there is one queue, and each buffer has a request and room for its answer.

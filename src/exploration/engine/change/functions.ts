@@ -39,8 +39,8 @@ export function nearest(path: string, paths: readonly string[]): string[] {
 }
 
 /**
- * Pairs of neighbouring letters: two paths that share many are likely one that was renamed. The last
- * letter stands alone, so that no path has none.
+ * Pairs of neighbouring letters: two paths that share many are likely one that was renamed. The
+ * last letter stands alone, so that no path has none.
  */
 function bigramsOf(text: string): ReadonlySet<string> {
   const lower = text.toLowerCase();

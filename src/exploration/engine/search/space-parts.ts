@@ -1,6 +1,9 @@
 /**
  * Parts of a state space that others see: its options, its watcher, and what the watcher may ask
  * it.
+ *
+ * Read by: StateSpace and its parts; ExploredWorld, which gives the options; EndWatcher and the
+ * watchers of what is explored.
  */
 
 import type { Operation } from '../machine/operation.js';

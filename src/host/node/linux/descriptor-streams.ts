@@ -3,9 +3,9 @@
  * arrive.
  *
  * Called by: node-host.ts, as `Host.listenForPrograms`.
- * Threads: the Service VM's. `wait` and `send` block it, a second at most: a card's DMA is a call that
- * returns bytes, so it cannot await the message that brings them. Only the vCPUs of the program at
- * the other end use this thread's devices.
+ * Threads: the Service VM's. `wait` and `send` block it, a second at most: a card's DMA is a call
+ * that returns bytes, so it cannot await the message that brings them. In `upcall serve` no other
+ * guest is served by this thread. In another program its other devices stand still meanwhile.
  *
  * Only this user, and root, can connect: the socket's file has mode 0600 (UnixSockets.listen).
  *

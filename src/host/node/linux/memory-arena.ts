@@ -70,6 +70,7 @@ class LinuxMemoryArena implements MemoryArena {
 
   unmap(offset: number, length: number): void {
     if (!this.#isWhole(offset, length)) return;
+    // It can only fail at the process's limit of mappings, far above MAX_DMA_REGIONS of vfio-user.
     this.#mapFixed(offset, length, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   }
 
