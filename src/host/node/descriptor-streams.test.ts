@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +114,22 @@ for (const [kind, listen, skip] of kinds)
       assert.ok(part !== undefined && part !== 'closed' && part.bytes.length === 1);
       stream.wait(1);
       assert.equal(stream.receive(), undefined);
+    });
+
+    test('writes nothing to a file that got its number', { timeout: 30_000 }, async (t) => {
+      const { stream, socket, path } = await connected(t, listen);
+      let isGone = false;
+      stream.onReadable = () => void (isGone = stream.receive() === 'closed');
+      socket.on('error', () => undefined);
+      socket.end();
+      const file = `${path}.file`;
+      while (!isGone) {
+        const fd = openSync(file, 'w');
+        stream.send(Buffer.from('x'));
+        closeSync(fd);
+        assert.equal(readFileSync(file, 'utf8'), '');
+        await setImmediate();
+      }
     });
 
     test('says that the program is gone', async (t) => {

@@ -42,15 +42,12 @@ class PlainStream implements DescriptorStream {
   readonly pid = undefined;
   onReadable: () => void = () => undefined;
   readonly #socket: Socket;
-  readonly #fd: number;
   readonly #parts: Uint8Array[] = [];
   #isEnded = false;
   #willCall = false;
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    // Node names it nowhere else.
-    this.#fd = (socket as { readonly _handle?: { readonly fd?: number } })._handle?.fd ?? -1;
     socket.on('data', (bytes: Uint8Array) => {
       this.#parts.push(bytes);
       this.onReadable();
@@ -61,6 +58,14 @@ class PlainStream implements DescriptorStream {
     };
     socket.on('error', end);
     socket.on('close', end);
+  }
+
+  /**
+   * -1 once Node has closed it, which is before it emits 'close'. The number may be another file's
+   * by then. Node names it nowhere else.
+   */
+  get #fd(): number {
+    return (this.#socket as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd ?? -1;
   }
 
   receive(): StreamPart | 'closed' | undefined {
