@@ -106,7 +106,7 @@ const ENDINGS: readonly Defect[] = [
     sentence: 'A change of the VM’s state does not wake the vCPUs.',
     module: 'hypervisor/vm-shared-state',
     in: 'VmSharedState.setVmState',
-    edit: drop(loop('ring')),
+    edit: drop(statement('#wakeAll')),
     plan: RESET,
   },
 ];
