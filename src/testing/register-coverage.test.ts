@@ -29,3 +29,16 @@ test('coverage counts accesses of each field, and names what was left out', asyn
   });
   assert.match(coverage.toString(), /^CONTROL\.ENABLE {2}read 1× \(0x0\) {2,}written 2× \(0x1 ON, 0x0\)$/m);
 });
+
+test('of many values the first eight are kept, and the text says that there are more', async () => {
+  const bench = await benchOf(Sound)();
+  const registers: RegisterMap = {
+    source: 'this test',
+    registers: [{ offset: 0, size: 4, name: 'CONTROL', access: 'rw', meaning: 'control' }],
+  };
+  const coverage = new RegisterCoverage(registers);
+  const observed = coverage.observe(bench);
+  for (let value = 1; value <= 9; value++) await play(observed, `write(CONTROL,${value})`);
+  assert.deepEqual(coverage.fields[0]?.written, [1, 2, 3, 4, 5, 6, 7, 8]);
+  assert.match(coverage.toString(), /written 9× \(0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8 …\)/);
+});
