@@ -45,8 +45,9 @@ export interface Served {
   readonly errorOutput: () => string;
 }
 
-export async function serve(args: readonly string[] = []): Promise<Served> {
-  const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args]);
+/** `guest`: a name, or the file of a snapshot. */
+export async function serve(args: readonly string[] = [], guest = 'monitor'): Promise<Served> {
+  const session = start(process.execPath, [MAIN, 'run', guest, '--page', ...args]);
   let errors = '';
   session.child.stderr.on('data', (bytes: Buffer) => (errors += bytes.toString()));
   return { session, address: await printedAddress(session), errorOutput: () => errors };

@@ -11,14 +11,16 @@ import { launch, openPage, serve, type OpenPage, type Served } from './page-brow
 export class PageFixture {
   readonly #executablePath: string;
   readonly #args: () => readonly string[];
+  readonly #guest: string;
   #browser: Browser | undefined;
   #served: Served | undefined;
   #page: OpenPage | undefined;
 
-  /** `args`: further arguments of `upcall run`. */
-  constructor(executablePath: string, args: () => readonly string[] = () => []) {
+  /** `args`: further arguments of `upcall run`. `guest`: its first one. */
+  constructor(executablePath: string, args: () => readonly string[] = () => [], guest = 'monitor') {
     this.#executablePath = executablePath;
     this.#args = args;
+    this.#guest = guest;
   }
 
   /**
@@ -28,7 +30,7 @@ export class PageFixture {
   async use(use: (open: OpenPage, served: Served) => Promise<void>, options?: BrowserContextOptions): Promise<void> {
     // A test may have ended the monitor.
     if (this.#served?.session.child.exitCode !== null) await this.stop();
-    const served = (this.#served ??= await serve(this.#args()));
+    const served = (this.#served ??= await serve(this.#args(), this.#guest));
     let open: OpenPage | undefined;
     try {
       open = await this.#open(served, options);
