@@ -55,7 +55,8 @@ try {
   console.log(
     `${restores} restores of ${statSync(file).size} bytes, ${requests} requests each: ${traces.size} different traces, ${seconds} s`,
   );
-  for (const [trace, which] of traces) console.log(`${trace.slice(0, 16)}: ${which.length} restores, first ${which[0]}`);
+  for (const [trace, which] of traces)
+    console.log(`${trace.slice(0, 16)}: ${which.length} restores, first ${which[0]}`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

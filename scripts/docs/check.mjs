@@ -113,12 +113,19 @@ function* commandFaults(
 ) {
   for (const [, , , info = '', code = ''] of text.matchAll(FENCE)) {
     if (!/^(?:sh|bash|console)\b/.test(info.trim())) continue;
+    const known = [...scripts, ...(/\bupcall new device\b/.test(code) ? projectScripts(root) : [])];
     for (const [, name = ''] of code.matchAll(/\bnpm run (?:-s |--silent )*([\w:-]+)/g))
-      if (!scripts.includes(name)) yield `has the command npm run ${name}, which package.json has not`;
+      if (!known.includes(name)) yield `has the command npm run ${name}, which package.json has not`;
     for (const [, file = ''] of code.matchAll(/\bnode ((?:bench|scripts|examples|dist)\/[\w./-]+)/g))
       if (!file.startsWith('dist/') && !existsSync(join(root, file)))
         yield `has the command node ${file}, which does not exist`;
   }
+}
+
+/** The scripts of a project that `upcall new device` creates. */
+function projectScripts(/** @type {string} */ root) {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'templates/device/package.json'), 'utf8'));
+  return Object.keys(scripts);
 }
 
 function* translationFaults(/** @type {string} */ root, /** @type {string} */ path, /** @type {string} */ text) {
