@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
+import { constants } from 'node:os';
 import { test } from 'node:test';
+import { ENDING_SIGNALS } from './session-end.js';
 import { OTHER_SIGNALS, RawTerminal, restoreTerminal } from './terminal.js';
+
+const notOnLinux = process.platform === 'linux' ? false : 'the signals are those of Linux';
 
 function made(): { terminal: RawTerminal; modes: boolean[]; events: EventEmitter; kills: string[] } {
   const modes: boolean[] = [];
@@ -37,6 +41,19 @@ test('the terminal is raw again after the process was stopped and continued', ()
   terminal.restore();
   events.emit('SIGCONT');
   assert.deepEqual(modes, [true, true, false]);
+});
+
+test('each signal that ends or stops a process restores the terminal', { skip: notOnLinux }, () => {
+  const cannotBeCaught = ['SIGKILL', 'SIGSTOP'];
+  const endNothing = ['SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH'];
+  const ignoredByNode = ['SIGPIPE', 'SIGUSR1'];
+  const ofTheBackground = ['SIGTTIN', 'SIGTTOU'];
+  const faults = ['SIGILL', 'SIGBUS', 'SIGFPE', 'SIGSEGV'];
+  const others = [...cannotBeCaught, ...endNothing, ...ignoredByNode, ...ofTheBackground, ...faults];
+  // Two names are aliases, so numbers.
+  const known: Readonly<Record<string, number>> = constants.signals;
+  const numbers = [...OTHER_SIGNALS, ...ENDING_SIGNALS, ...others].map((name) => known[name]);
+  assert.deepEqual([...new Set(numbers)].sort(), [...new Set(Object.values(known))].sort());
 });
 
 for (const signal of OTHER_SIGNALS.filter((each) => each !== 'SIGTSTP'))

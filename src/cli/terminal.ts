@@ -25,11 +25,15 @@ export interface ProcessEvents {
   kill(pid: number, signal: NodeJS.Signals): unknown;
 }
 
+/** Node was started with its profiler. */
+const isProfiled = /--(?:cpu-)?prof\b/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' '));
+
 /**
  * Signals that end or stop a process by default. Not in the list, although they can be caught:
  *
  * - the session's own (ENDING_SIGNALS)
- * - SIGUSR1 and SIGPROF, which Node uses for its debugger and its profiler
+ * - SIGUSR1, by which Node starts its debugger
+ * - SIGPROF while Node's profiler runs, which uses it
  * - SIGPIPE, which Node ignores: a write fails with EPIPE instead
  * - SIGTTIN and SIGTTOU: they stop a process in the background, which does not have the terminal
  * - faults such as SIGSEGV: no JavaScript can run after them
@@ -47,6 +51,7 @@ export const OTHER_SIGNALS: readonly NodeJS.Signals[] = [
   'SIGSYS',
   'SIGIO',
   'SIGTSTP',
+  ...(isProfiled ? [] : (['SIGPROF'] as const)),
   ...(process.platform === 'linux' ? (['SIGPWR', 'SIGSTKFLT'] as const) : []),
 ];
 
