@@ -83,3 +83,16 @@ export function parseExpected(text: string): string {
   if (text !== '') return text;
   throw new UpcallError('OPTION_INVALID', '--expect is empty', { remedy: 'Give a text that the guest is to print' });
 }
+
+/**
+ * Returns a whole number from `min` to `max`, both inclusive. Throws OPTION_INVALID for any other
+ * text.
+ */
+export function parseCount(option: string, text: string, min: number, max: number): number {
+  const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
+  if (number >= min && number <= max) return number;
+  const range = max > 1e6 ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new UpcallError('OPTION_INVALID', `${option} ${text}: expected a whole number ${range}`, {
+    remedy: `Give a number ${range}`,
+  });
+}

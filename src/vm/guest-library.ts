@@ -9,9 +9,10 @@ import { UpcallError } from '../io-request/upcall-error.js';
 
 /**
  * `monitor`: interactive, reads and writes ports and memory, and shows interrupts. `hello`: prints
- * a greeting, reads port 0x500, powers off. Their sources are in guests/.
+ * a greeting, reads port 0x500, powers off. `smp`: all vCPUs access devices at once. Their sources
+ * are in guests/.
  */
-export const GUEST_NAMES = ['monitor', 'hello'] as const;
+export const GUEST_NAMES = ['monitor', 'hello', 'smp'] as const;
 export type GuestName = (typeof GUEST_NAMES)[number];
 
 /** The folder guests/ is beside dist/, in the repository and in the package. */
@@ -28,7 +29,7 @@ export function isGuestName(name: string): name is GuestName {
 export function guestImage(name: GuestName): string {
   if (!isGuestName(name))
     throw new UpcallError('IMAGE_NOT_FOUND', `no guest program "${String(name)}" comes with upcall`, {
-      remedy: `There are ${GUEST_NAMES.join(' and ')}`,
+      remedy: `There are ${GUEST_NAMES.join(', ')}`,
     });
   return host.fileName(new URL(`${name}.bin`, FOLDER));
 }

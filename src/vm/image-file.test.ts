@@ -14,7 +14,7 @@ test('an image file larger than any guest is refused by its size', async () => {
   truncateSync(file, IMAGE_LIMITS.fileBytes + 1);
   const refusal = { code: 'IMAGE_TOO_LARGE', message: `${file} has more than 2048 MiB`, remedy: /not a disk image/ };
   await assert.rejects(readImage(file), refusal);
-  await assert.rejects(prepareImage({ image: file }, 2 ** 20), refusal);
+  await assert.rejects(prepareImage({ image: file }, { memoryBytes: 2 ** 20, vcpuCount: 1 }), refusal);
 });
 
 test('a stream is refused when it exceeds its limit', { skip: process.platform !== 'linux' }, async () => {

@@ -18,20 +18,20 @@ import type { UserVmOptions } from './user-vm-options.js';
 export const IMAGE_LIMITS: ReadLimits = { fileBytes: 0x7fff_ffff, streamBytes: 256 * 2 ** 20 };
 
 /**
- * Resolves with the image that the options name, or with undefined without one. Rejects as
- * `readImage` and `prepareGuestImage` do, and with what `GuestImage.check` throws.
+ * Resolves with the image that the options name, for a VM of that size, or with undefined without
+ * one. Rejects as `readImage` and `prepareGuestImage` do, and with what `GuestImage.check` throws.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
-  memoryBytes: number,
+  { memoryBytes, vcpuCount: processors }: { readonly memoryBytes: number; readonly vcpuCount: number },
 ): Promise<GuestImage | undefined> {
   const { image, cmdline } = options;
   if (image === undefined) return undefined;
-  const prepared = await prepareGuestImage(
-    typeof image === 'string'
-      ? { image: await readImage(image), ...(cmdline === undefined ? {} : { cmdline }) }
-      : { ...image, ...(cmdline === undefined ? {} : { cmdline }) },
-  );
+  const prepared = await prepareGuestImage({
+    processors,
+    ...(typeof image === 'string' ? { image: await readImage(image) } : image),
+    ...(cmdline === undefined ? {} : { cmdline }),
+  });
   prepared.check(memoryBytes);
   return prepared;
 }

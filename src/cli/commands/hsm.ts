@@ -14,10 +14,9 @@ import type { Pin } from '../../vm/thread-pinning.js';
 import { addFaultOptions, faultPlan, type FaultOptions } from '../fault-option.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import type { ServerPlan } from '../hsm-session.js';
-import { parseClientTimeout, parseMemory, parsePin, parseSpin } from '../option-values.js';
+import { parseClientTimeout, parseCount, parseMemory, parsePin, parseSpin } from '../option-values.js';
 import { addPageOptions, pagePlan, type PageOptions } from '../page-option.js';
 import type { CommandContext } from './run.js';
-import { parseCount } from './trace-options.js';
 
 const EXAMPLES = `
 The program opens /dev/acrn_hsm and makes its ioctls as on ACRN: each VM that it creates runs here. Nothing of the

@@ -24,6 +24,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly hypervisor: string;
   /** In MiB. */
   readonly memory?: number;
+  /** 1…16. */
+  readonly vcpus?: number;
   readonly cmdline?: string;
   readonly kernel?: string;
   readonly initrd?: string;

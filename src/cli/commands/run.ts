@@ -7,6 +7,7 @@
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
+import { MAX_VCPUS } from '../../hypervisor/hypervisor.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -18,6 +19,7 @@ import { isModuleName } from '../hypervisor-module.js';
 import { addFaultOptions, faultPlan } from '../fault-option.js';
 import {
   parseClientTimeout,
+  parseCount,
   parseExpected,
   parseMemory,
   parsePin,
@@ -80,9 +82,12 @@ export function addGuestOptions(command: Command): Command {
   command
     .argument(
       '[guest]',
-      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS, a saved machine (default: monitor)',
+      'monitor, hello, smp, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS, a saved machine (default: monitor)',
     )
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
+    .option('--vcpus <number>', 'vCPUs of the guest, up to 16 where the hypervisor can (default: 1)', (text) =>
+      parseCount('--vcpus', text, 1, MAX_VCPUS),
+    )
     .option(
       '-c, --cmdline <text>',
       'the command line of a multiboot, Linux or ELF guest; for the monitor, commands separated by ;',
@@ -239,6 +244,7 @@ export async function planSession(
       name: guest.name,
       ...(guest.image === undefined ? {} : { image: guest.image }),
       ...(memoryMiB === undefined ? {} : { memoryMiB }),
+      ...(options.vcpus === undefined ? {} : { vcpus: options.vcpus }),
       completionPolling: options.polling === true,
       ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
       ...(options.late === undefined ? {} : { late: options.late }),

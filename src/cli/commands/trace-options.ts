@@ -2,7 +2,7 @@
  * The options of `upcall trace` beyond those of `upcall run`: which moves (changes of a slot's
  * state), how many of them, and which files.
  *
- * Called by: trace.ts; hsm.ts, for parseCount.
+ * Called by: trace.ts.
  */
 
 import { Option, type Command } from 'commander';
@@ -10,6 +10,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import type { DirectionName, IoRequest } from '../../io-request/io-request.js';
 import type { MoveFilter } from '../../trace/move-filter.js';
+import { parseCount } from '../option-values.js';
 import type { RunOptions } from './run-options.js';
 
 export interface TraceOptions extends RunOptions {
@@ -66,19 +67,6 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
   if (from <= to) return { from, to };
   throw new UpcallError('OPTION_INVALID', `--address ${text}: expected an address or a range of addresses`, {
     remedy: 'Give the first and the last address, for example 0x3f8-0x3ff, or one address',
-  });
-}
-
-/**
- * Returns a whole number from `min` to `max`, both inclusive. Throws OPTION_INVALID for any other
- * text. Also for options of `upcall hsm`.
- */
-export function parseCount(option: string, text: string, min: number, max: number): number {
-  const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
-  if (number >= min && number <= max) return number;
-  const range = max > 1e6 ? `of at least ${min}` : `from ${min} to ${max}`;
-  throw new UpcallError('OPTION_INVALID', `${option} ${text}: expected a whole number ${range}`, {
-    remedy: `Give a number ${range}`,
   });
 }
 

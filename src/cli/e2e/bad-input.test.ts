@@ -57,7 +57,11 @@ const foreign = FOREIGN_FILES.filter(({ name }) =>
 ]);
 
 const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
-  ['a missing image', ['run', 'no-such-image'], /cannot read no-such-image .*Give monitor, hello, debian, or the path/],
+  [
+    'a missing image',
+    ['run', 'no-such-image'],
+    /cannot read no-such-image .*Give monitor, hello, smp, debian, or the path/,
+  ],
   ['an empty image', ['run', empty], /empty/],
   ['a malformed image', ['run', malformed], /\. [A-Z]/],
   ['a folder as image', ['run', folder], /cannot read .*EISDIR.*Give /],

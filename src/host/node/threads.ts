@@ -13,6 +13,7 @@ const FORCED_EXIT = 'upcall.process.exit';
 export function startThread(entry: FileUrl, options: ThreadOptions): HostThread {
   const { name, data, onMessage, onError, onExit } = options;
   const worker = new Worker(new URL(entry.href), { workerData: data, name, ...threadFlags() });
+  allowListeners(1);
   // Node may report an error before messages that were posted before it, and the exit after both.
   let failure: Error | undefined;
   worker.on('message', (message: unknown) => {
@@ -22,6 +23,7 @@ export function startThread(entry: FileUrl, options: ThreadOptions): HostThread 
   });
   worker.on('error', (error: Error) => (failure ??= error));
   worker.once('exit', (code) => {
+    allowListeners(-1);
     if (failure !== undefined) onError(failure);
     onExit(code);
   });
@@ -47,6 +49,17 @@ export function startedThread(): Promise<StartedThread> {
     keepAlive: () => void port.on('message', () => undefined),
     close: () => port.close(),
   });
+}
+
+/**
+ * Node pipes the output of each thread into these, with a listener of its own, and warns of a leak
+ * at the eleventh: a VM has up to 16 vCPU threads. 0 means no limit.
+ */
+function allowListeners(more: 1 | -1): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    const limit = stream.getMaxListeners();
+    if (limit > 0) stream.setMaxListeners(limit + more);
+  }
 }
 
 /** The error for the thread's owner, if the message says that the thread called process.exit(). */

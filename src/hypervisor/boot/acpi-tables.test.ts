@@ -81,6 +81,20 @@ test('The MADT has one processor, one IO-APIC, and the SCI as an active high lev
   assert.deepEqual([...(entries[2] ?? [])], [2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0]);
 });
 
+test('The MADT has as many enabled processors as the VM, and the I/O APIC another identifier', () => {
+  const { bytes, address } = acpiTables(DSDT, 16);
+  const block = new ImageReader('ACPI tables', bytes);
+  const at = block.u32(block.u32(24) - address + 44) - address;
+  const large = new ImageReader('MADT', block.slice(at, block.u32(at + 4)));
+  assert.equal(sum(large.bytes), 0);
+  const processors = Array.from({ length: 16 }, (_, id) => [...large.slice(44 + 8 * id, 8)]);
+  assert.deepEqual(
+    processors,
+    processors.map((_, id) => [0, 8, id, id, 1, 0, 0, 0]),
+  );
+  assert.deepEqual([...large.slice(44 + 8 * 16, 3)], [1, 12, 16]);
+});
+
 test('The MCFG has configuration space of bus 0 where the device model has it', () => {
   assert.equal(signature(mcfg), 'MCFG');
   assert.equal(sum(mcfg.bytes), 0);

@@ -13,7 +13,7 @@
 
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { FirmwareTable, little } from './firmware-table.js';
-import { IO_APIC, LEVEL_ACTIVE_HIGH, LOCAL_APIC, SCI } from './interrupt-routing.js';
+import { IO_APIC, ioApicId, LEVEL_ACTIVE_HIGH, LOCAL_APIC, SCI } from './interrupt-routing.js';
 import type { Piece } from './load-plan.js';
 import { ACPI_TABLES, ACPI_TABLES_ROOM } from './low-memory.js';
 
@@ -65,11 +65,11 @@ function acpiTable(length: number, signature: string, revision: number): Firmwar
 }
 
 /**
- * The tables with `dsdt` in them, ready to be loaded. Throws IMAGE_MALFORMED if `dsdt` has no DSDT
- * signature or a wrong checksum, and IMAGE_TOO_LARGE if the tables do not fit into
- * ACPI_TABLES_ROOM.
+ * The tables with `dsdt` in them, ready to be loaded, for 1…16 processors. Throws IMAGE_MALFORMED
+ * if `dsdt` has no DSDT signature or a wrong checksum, and IMAGE_TOO_LARGE if the tables do not fit
+ * into ACPI_TABLES_ROOM.
  */
-export function acpiTables(dsdt: Uint8Array): Piece {
+export function acpiTables(dsdt: Uint8Array, processors = 1): Piece {
   checkDsdt(dsdt);
   const bytes = new Uint8Array(ACPI_TABLES_ROOM);
   let end = 0;
@@ -87,7 +87,7 @@ export function acpiTables(dsdt: Uint8Array): Piece {
 
   place(new Uint8Array(RSDP_BYTES));
   const fadtAddress = place(fadt(place(facs()), place(dsdt)));
-  const madtAddress = place(madt());
+  const madtAddress = place(madt(processors));
   const tables = [fadtAddress, madtAddress, place(mcfg())];
   const rsdt = place(rootTable('RSDT', 4, tables));
   const xsdt = place(rootTable('XSDT', 8, tables));
@@ -152,15 +152,18 @@ function ioAddress(table: FirmwareTable, offset: number, port: number, bytes: 1 
   table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
 }
 
-/**
- * One processor, whatever the VM's vcpuCount, and an override only for the SCI, for its mode
- * (interrupt-routing.ts says why).
- */
-function madt(): Uint8Array {
+/** All processors, and an override only for the SCI, for its mode (interrupt-routing.ts). */
+function madt(processors: number): Uint8Array {
   const entries: number[][] = [
-    // Processor 0, enabled.
-    [MadtEntry.LOCAL_APIC, 8, 0, LOCAL_APIC.id, 1, 0, 0, 0],
-    [MadtEntry.IO_APIC, 12, IO_APIC.id, 0, ...little(IO_APIC.address, 4), ...little(IO_APIC.firstInterrupt, 4)],
+    ...Array.from({ length: processors }, (_, id) => [MadtEntry.LOCAL_APIC, 8, id, id, 1, 0, 0, 0]),
+    [
+      MadtEntry.IO_APIC,
+      12,
+      ioApicId(processors),
+      0,
+      ...little(IO_APIC.address, 4),
+      ...little(IO_APIC.firstInterrupt, 4),
+    ],
     override(SCI, SCI, LEVEL_ACTIVE_HIGH),
   ];
   const body = entries.flat();

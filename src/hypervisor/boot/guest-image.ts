@@ -56,6 +56,8 @@ export interface GuestImageOptions {
    * below 1 MiB without a pointer to them.
    */
   readonly dsdt?: Uint8Array;
+  /** Processors that the tables list, 1…16. Default: 1, in `createUserVm` the VM's vCPUs. */
+  readonly processors?: number;
   /**
    * The BIOS data areas and the MP table of a VM with the devices of standardPc. One that would
    * overlap the image is left out. Default: true with a DSDT.
@@ -115,10 +117,10 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
 }
 
 /** What firmware leaves in memory for the guest. The optional tables give way to the image. */
-function firmwareTables({ dsdt, biosTables = dsdt !== undefined }: GuestImageOptions) {
+function firmwareTables({ dsdt, processors = 1, biosTables = dsdt !== undefined }: GuestImageOptions) {
   return {
-    tables: dsdt === undefined ? [] : [acpiTables(dsdt)],
-    optional: biosTables ? [...biosDataAreas(), mpTable()] : [],
+    tables: dsdt === undefined ? [] : [acpiTables(dsdt, processors)],
+    optional: biosTables ? [...biosDataAreas(), mpTable(processors)] : [],
   };
 }
 

@@ -10,12 +10,17 @@
  */
 
 /**
- * The tables list one processor, because the embedded core is one and an image starts vCPU 0 only.
- * The identifier is that of its local APIC.
+ * Processor 0, which starts, and the others, which wait for INIT and SIPI. The identifier of each
+ * one's local APIC is the number of its vCPU.
  */
-export const LOCAL_APIC = { address: 0xfee0_0000, id: 0, version: 0x14 } as const;
-/** Its 48 pins are the global interrupts from 0 on. */
-export const IO_APIC = { address: 0xfec0_0000, id: 1, version: 0x11, firstInterrupt: 0 } as const;
+export const LOCAL_APIC = { address: 0xfee0_0000, bootstrapId: 0, version: 0x14 } as const;
+/** Its pins are the global interrupts from 0 on. */
+export const IO_APIC = { address: 0xfec0_0000, version: 0x11, firstInterrupt: 0 } as const;
+
+/** The identifier of the I/O APIC: the first that no local APIC has. */
+export function ioApicId(processors: number): number {
+  return processors;
+}
 
 /** The system control interrupt. */
 export const SCI = 9;

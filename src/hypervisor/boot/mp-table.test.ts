@@ -95,6 +95,22 @@ test('Processor, local APIC and IO-APIC are those of the MADT', () => {
   assert.notEqual(ioApics[0]?.[0], processor.u8(1), 'identifiers are unique');
 });
 
+test('Sixteen processors are enabled, the first starts, and interrupts go to the I/O APIC’s identifier', () => {
+  const { bytes } = mpTable(16);
+  const large = new ImageReader('table', bytes.subarray(16));
+  assert.equal(sum(large.bytes), 0);
+  const processors = Array.from({ length: 16 }, (_, id) => [...large.slice(44 + 20 * id, 4)]);
+  assert.deepEqual(
+    processors,
+    processors.map((_, id) => [0, id, 0x14, id === 0 ? 3 : 1]),
+  );
+  const others = 44 + 20 * 16;
+  assert.deepEqual([large.u16(34), large.length], [table.u16(34) + 15, table.length + 15 * 20]);
+  const rest = Array.from({ length: large.u16(34) - 16 }, (_, index) => large.slice(others + 8 * index, 8));
+  const ioApics = rest.flatMap((entry) => (entry[0] === 2 ? [entry[1]] : entry[0] === 3 ? [entry[6]] : []));
+  assert.deepEqual([...new Set(ioApics)], [16]);
+});
+
 test('ISA interrupts are those of the MADT: pins of their own numbers, active high edges but for its overrides', () => {
   const overrides = new Map(madtEntries(2).map((entry) => [entry.u8(3), { pin: entry.u32(4), flags: entry.u16(8) }]));
   const isa = interrupts(3).filter(({ bus }) => bus === 1);

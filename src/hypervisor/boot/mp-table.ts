@@ -1,7 +1,6 @@
 /**
- * The MP table of a User VM: the processor, the buses, the IO-APIC and the interrupts, for systems
- * that do not read ACPI tables. It says the same as the MADT and the DSDT. There is one processor,
- * whatever the VM's vcpuCount: an image starts vCPU 0 only (interrupt-routing.ts).
+ * The MP table of a User VM: the processors, the buses, the IO-APIC and the interrupts, for systems
+ * that do not read ACPI tables. It says the same as the MADT and the DSDT.
  *
  * Source: Intel MultiProcessor Specification 1.4, chapter 4, which also gives the offsets below.
  *
@@ -9,7 +8,15 @@
  */
 
 import { FirmwareTable, little } from './firmware-table.js';
-import { IO_APIC, ISA_INTERRUPTS, LEVEL_ACTIVE_HIGH, LOCAL_APIC, pciInterrupt, SCI } from './interrupt-routing.js';
+import {
+  IO_APIC,
+  ioApicId,
+  ISA_INTERRUPTS,
+  LEVEL_ACTIVE_HIGH,
+  LOCAL_APIC,
+  pciInterrupt,
+  SCI,
+} from './interrupt-routing.js';
 import type { Piece } from './load-plan.js';
 import { MP_TABLE } from './low-memory.js';
 
@@ -39,20 +46,20 @@ const PCI_SLOTS = 32;
 const CONFORMS = 0;
 const ALL_LOCAL_APICS = 0xff;
 
-/** Pointer and table in one piece. */
-export function mpTable(): Piece {
+/** Pointer and table in one piece, for 1…16 processors. */
+export function mpTable(processors = 1): Piece {
+  const ioApic = ioApicId(processors);
   const entries: number[][] = [
-    [
-      ...[Entry.PROCESSOR, LOCAL_APIC.id, LOCAL_APIC.version, ENABLED | BOOTSTRAP_PROCESSOR],
-      ...[...little(CPU_SIGNATURE, 4), ...little(CPU_FEATURES, 4), ...little(0, 8)],
-    ],
+    ...Array.from({ length: processors }, (_, id) => processor(id)),
     bus(PCI_BUS, 'PCI   '),
     bus(ISA_BUS, 'ISA   '),
-    [Entry.IO_APIC, IO_APIC.id, IO_APIC.version, ENABLED, ...little(IO_APIC.address, 4)],
-    ...ISA_INTERRUPTS.map((irq) => interrupt(irq === SCI ? LEVEL_ACTIVE_HIGH : CONFORMS, ISA_BUS, irq, irq)),
-    ...pciEntries(),
+    [Entry.IO_APIC, ioApic, IO_APIC.version, ENABLED, ...little(IO_APIC.address, 4)],
+    ...ISA_INTERRUPTS.map((irq) =>
+      interrupt(irq === SCI ? LEVEL_ACTIVE_HIGH : CONFORMS, [ISA_BUS, irq], [ioApic, irq]),
+    ),
+    ...pciEntries(ioApic),
     // The 8259s arrive at LINT0 of the bootstrap processor, NMI at LINT1 of all.
-    local(InterruptType.EXTERNAL, LOCAL_APIC.id, 0),
+    local(InterruptType.EXTERNAL, LOCAL_APIC.bootstrapId, 0),
     local(InterruptType.NMI, ALL_LOCAL_APICS, 1),
   ];
   const body = entries.flat();
@@ -85,18 +92,30 @@ function bus(id: number, name: string): number[] {
   return [Entry.BUS, id, ...new TextEncoder().encode(name)];
 }
 
-/** Interrupt `source` of a bus arrives at `pin` of the IO-APIC. */
-function interrupt(flags: number, busId: number, source: number, pin: number): number[] {
-  return [Entry.INTERRUPT, InterruptType.VECTORED, ...little(flags, 2), busId, source, IO_APIC.id, pin];
+function processor(id: number): number[] {
+  const flags = id === LOCAL_APIC.bootstrapId ? ENABLED | BOOTSTRAP_PROCESSOR : ENABLED;
+  return [
+    ...[Entry.PROCESSOR, id, LOCAL_APIC.version, flags],
+    ...[...little(CPU_SIGNATURE, 4), ...little(CPU_FEATURES, 4), ...little(0, 8)],
+  ];
+}
+
+/** An interrupt `from` a bus, by its own number, arrives `at` an I/O APIC, at that pin. */
+function interrupt(
+  flags: number,
+  from: readonly [bus: number, source: number],
+  at: readonly [ioApic: number, pin: number],
+): number[] {
+  return [Entry.INTERRUPT, InterruptType.VECTORED, ...little(flags, 2), ...from, ...at];
 }
 
 /**
  * All slots, occupied or not, as the DSDT has them. A source is the slot, with the pin in bits 0
  * and 1.
  */
-function pciEntries(): number[][] {
+function pciEntries(ioApic: number): number[][] {
   return Array.from({ length: PCI_SLOTS * 4 }, (_, source) =>
-    interrupt(LEVEL_ACTIVE_HIGH, PCI_BUS, source, pciInterrupt(source >> 2, source & 3)),
+    interrupt(LEVEL_ACTIVE_HIGH, [PCI_BUS, source], [ioApic, pciInterrupt(source >> 2, source & 3)]),
   );
 }
 
