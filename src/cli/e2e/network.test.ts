@@ -26,6 +26,7 @@ test(
   { skip: noDebian || noHub, timeout: LIMIT_MS },
   async () => {
     const options = { limitMs: LIMIT_MS, env: { XDG_RUNTIME_DIR: folder } };
+    const RANDOM = 'dd if=/dev/urandom of=/tmp/r bs=65536 count=16 2>/dev/null; echo sum $(md5sum < /tmp/r)';
     const [FIRST, SECOND] = ['52:54:00:00:00:01', '52:54:00:00:00:02'];
     // Each stays until the other one has ended the connection.
     const first = start(
@@ -37,7 +38,13 @@ test(
         '--net',
         `hub:e2e,mac=${FIRST}`,
         '--run',
-        'ip addr add 10.1.2.1/24 dev eth0; echo up; echo first | nc -l -p 5000',
+        [
+          'ip addr add 10.1.2.1/24 dev eth0',
+          'echo first | nc -l -p 5000',
+          RANDOM,
+          'nc -l -p 5001 < /tmp/r',
+          'nc -l -p 5002 | md5sum',
+        ].join('; '),
       ],
       options,
     );
@@ -47,6 +54,12 @@ test(
       'until ping -c 1 -W 1 10.1.2.1 >/dev/null; do :; done',
       'ping -c 2 10.1.2.1',
       'until echo second | nc 10.1.2.1 5000; do sleep 1; done',
+      // In long segments, which the first one's process cuts for the second one.
+      RANDOM,
+      // nc at the other side ends with its input's connection, so that must stay open.
+      'mkfifo /tmp/open; exec 3<>/tmp/open',
+      'until nc 10.1.2.1 5001 <&3 > /tmp/in; test -s /tmp/in; do sleep 1; done; md5sum < /tmp/in',
+      'until nc 10.1.2.1 5002 < /tmp/r; do sleep 1; done',
     ].join('; ');
     const second = await upcall(
       ['run', 'debian', '--net', `hub:e2e,mac=${SECOND},pcap=${pcap}`, '--run', commands],
@@ -60,6 +73,11 @@ test(
     assert.match(second.stdout, /^first\r?$/m);
     assert.match(stdout, /^second\r?$/m);
     assert.match(stderr + second.stderr, /virtio-net hub e2e: served at .*hub-e2e\.sock/);
+    const sums = (text: string): string[] => text.match(/\b[0-9a-f]{32}\b/g) ?? [];
+    const [firstMade, firstGot] = sums(stdout);
+    const [secondMade, secondGot] = sums(second.stdout);
+    assert.ok(firstMade !== undefined && secondMade !== undefined);
+    assert.deepEqual([secondGot, firstGot], [firstMade, secondMade]);
     const packets = readPackets(readFileSync(pcap));
     /** Packets of an ICMP type, from one card to the other. */
     const echoes = (direction: 'in' | 'out', type: number, from: string, to: string): number =>

@@ -14,6 +14,7 @@
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { destinationOf, isGroup, sourceOf, type Mac } from './ethernet.js';
 import type { NetworkPort, NetworkReceiver } from './network-port.js';
+import { completeFrame, type Offload } from './offload.js';
 
 export const MAX_HUB_PORTS = 64;
 /** Addresses that are known of a port. The oldest one makes room. */
@@ -54,14 +55,14 @@ export class NetworkHub {
         remedy: 'Use another hub, or close a port',
       });
     const port = new HubPort({
-      send: (frame) => this.#send(port, frame),
+      send: (frame, offload) => this.#send(port, frame, offload),
       close: () => this.#remove(port),
     });
     this.#ports.add(port);
     return port;
   }
 
-  #send(from: HubPort, frame: Uint8Array): void {
+  #send(from: HubPort, frame: Uint8Array, offload: Offload | undefined): void {
     this.#learn(sourceOf(frame), from);
     const destination = destinationOf(frame);
     const owner = isGroup(destination) ? undefined : this.#owners.get(destination);
@@ -69,10 +70,10 @@ export class NetworkHub {
       this.#counters.returned++;
     } else if (owner !== undefined) {
       this.#counters.forwarded++;
-      owner.receiver?.receive(frame);
+      owner.deliver(frame, offload);
     } else {
       this.#counters.flooded++;
-      for (const port of this.#ports) if (port !== from) port.receiver?.receive(frame);
+      for (const port of this.#ports) if (port !== from) port.deliver(frame, offload);
     }
   }
 
@@ -98,14 +99,15 @@ export class NetworkHub {
 
 /** The hub, as its port calls it. */
 interface HubSide {
-  readonly send: (frame: Uint8Array) => void;
+  readonly send: (frame: Uint8Array, offload: Offload | undefined) => void;
   readonly close: () => void;
 }
 
 class HubPort implements NetworkPort {
   /** The addresses that are behind this port, in the order in which they were learned. */
   readonly addresses = new Set<Mac>();
-  receiver: NetworkReceiver | undefined;
+  readonly takesOffloads = true;
+  #receiver: NetworkReceiver | undefined;
   readonly #hub: HubSide;
   #isClosed = false;
 
@@ -114,17 +116,23 @@ class HubPort implements NetworkPort {
   }
 
   connect(receiver: NetworkReceiver): void {
-    this.receiver = receiver;
+    this.#receiver = receiver;
     receiver.setLink(true);
   }
 
-  send(frame: Uint8Array): void {
-    if (!this.#isClosed) this.#hub.send(frame);
+  send(frame: Uint8Array, offload?: Offload): void {
+    if (!this.#isClosed) this.#hub.send(frame, offload);
+  }
+
+  /** Hands a frame to the card, finished if it takes no other. */
+  deliver(frame: Uint8Array, offload: Offload | undefined): void {
+    if (offload === undefined || this.#receiver?.takesOffloads === true) this.#receiver?.receive(frame, offload);
+    else completeFrame(frame, offload, (complete) => this.#receiver?.receive(complete));
   }
 
   close(): Promise<void> {
     this.#isClosed = true;
-    this.receiver = undefined;
+    this.#receiver = undefined;
     this.#hub.close();
     return Promise.resolve();
   }

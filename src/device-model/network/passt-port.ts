@@ -15,6 +15,7 @@ import { host } from '../../host/current.js';
 import { PROGRAM_STREAM, type HostProgram } from '../../host/host-program.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { NetworkPort, NetworkReceiver } from './network-port.js';
+import type { Offload } from './offload.js';
 import { StreamPort } from './stream-port.js';
 
 export interface PasstOptions {
@@ -28,6 +29,8 @@ export interface PasstOptions {
 }
 
 export class PasstPort implements NetworkPort {
+  /** As its StreamPort. */
+  readonly takesOffloads = true;
   readonly #program: HostProgram;
   readonly #port: StreamPort;
   #isClosed = false;
@@ -61,8 +64,8 @@ export class PasstPort implements NetworkPort {
     this.#port.connect(receiver);
   }
 
-  send(frame: Uint8Array): void {
-    this.#port.send(frame);
+  send(frame: Uint8Array, offload?: Offload): void {
+    this.#port.send(frame, offload);
   }
 
   async close(): Promise<void> {

@@ -18,6 +18,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { isHubName } from './hub-name.js';
 import { joinPorts, NetworkHub } from './network-hub.js';
 import type { NetworkPort, NetworkReceiver } from './network-port.js';
+import type { Offload } from './offload.js';
 import { StreamPort, type StreamEnd } from './stream-port.js';
 
 /** Connections from other processes to one hub. */
@@ -48,6 +49,8 @@ interface Membership {
 }
 
 export class SocketHubPort implements NetworkPort {
+  /** As the ports of a hub and of a stream. */
+  readonly takesOffloads = true;
   readonly #name: string;
   readonly #sockets: LocalSockets;
   readonly #report: (text: string) => void;
@@ -113,8 +116,8 @@ export class SocketHubPort implements NetworkPort {
     this.#membership?.port.connect(receiver);
   }
 
-  send(frame: Uint8Array): void {
-    this.#membership?.port.send(frame);
+  send(frame: Uint8Array, offload?: Offload): void {
+    this.#membership?.port.send(frame, offload);
   }
 
   async close(): Promise<void> {

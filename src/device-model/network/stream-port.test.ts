@@ -6,9 +6,11 @@ import { beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 
 import { ETHERNET_HEADER_BYTES, MAX_FRAME_BYTES } from './ethernet.js';
+import { unfinishedTcp } from './fixtures/tcp-frame.js';
 import { testFrame } from './fixtures/test-port.js';
 import { TestStream } from './fixtures/test-stream.js';
 import { MAX_PENDING_BYTES } from './frame-stream.js';
+import { completeFrame } from './offload.js';
 import { StreamPort } from './stream-port.js';
 
 const frameOf = (bytes: number, seed = 0): Uint8Array =>
@@ -143,6 +145,16 @@ describe('sending', () => {
     port.send(frameOf(60));
     await callbackEnds();
     assert.deepEqual(stream.written[1], onStream(frameOf(60)));
+  });
+
+  test('what a card has left to do is done before', async () => {
+    const { frame, offload } = unfinishedTcp(4, new Uint8Array(2500), 1000);
+    const frames: Uint8Array[] = [];
+    completeFrame(frame, offload, (complete) => frames.push(complete));
+    port.send(frame, offload);
+    await callbackEnds();
+    assert.equal(frames.length, 3);
+    assert.deepEqual(stream.written, [onStream(...frames)]);
   });
 
   test('more than a batch is written in parts, in order', async () => {

@@ -11,8 +11,11 @@
 import type { ByteStream } from '../../host/byte-stream.js';
 import { FrameReader, FrameWriter, type FrameCounters } from './frame-stream.js';
 import type { NetworkPort, NetworkReceiver } from './network-port.js';
+import { completeFrame, type Offload } from './offload.js';
 
 export class StreamPort implements NetworkPort {
+  /** The other side gets complete frames; a guest takes longer to make them. */
+  readonly takesOffloads = true;
   readonly #stream: ByteStream;
   readonly #counters: FrameCounters = { droppedSlow: 0, droppedShort: 0 };
   readonly #writer: FrameWriter;
@@ -52,8 +55,10 @@ export class StreamPort implements NetworkPort {
     if (this.#isOpen) receiver.setLink(true);
   }
 
-  send(frame: Uint8Array): void {
-    if (this.#isOpen) this.#writer.write(frame);
+  send(frame: Uint8Array, offload?: Offload): void {
+    if (!this.#isOpen) return;
+    if (offload === undefined) this.#writer.write(frame);
+    else completeFrame(frame, offload, (complete) => this.#writer.write(complete));
   }
 
   close(): Promise<void> {

@@ -10,8 +10,10 @@
 
 import { host } from '../../../host/current.js';
 import type { UsedBuffer, Virtqueue, VirtqueueBuffer } from '../virtqueue.js';
+import type { Offload } from '../../network/offload.js';
 import type { NetCounters } from './net-counters.js';
 import { PacketHeader } from './net-layout.js';
+import { writeOffload } from './packet-offload.js';
 
 /** Frames that wait for buffers, and their bytes. More are dropped. */
 export const MAX_WAITING_FRAMES = 256;
@@ -24,12 +26,17 @@ export interface ReceiveQueueOptions {
   readonly counters: NetCounters;
 }
 
+interface WaitingFrame {
+  readonly frame: Uint8Array;
+  readonly offload: Offload | undefined;
+}
+
 export class ReceiveQueue {
   readonly #queue: Virtqueue;
   readonly #isMergeable: boolean;
   readonly #counters: NetCounters;
   readonly #header = new Uint8Array(PacketHeader.BYTES);
-  #waiting: Uint8Array[] = [];
+  #waiting: WaitingFrame[] = [];
   #waitingBytes = 0;
   /** Buffers that were taken for the next frame, and how many bytes they have room for. */
   #taken: VirtqueueBuffer[] = [];
@@ -46,9 +53,9 @@ export class ReceiveQueue {
   }
 
   /** The bytes are valid during the call. */
-  receive(frame: Uint8Array): void {
+  receive(frame: Uint8Array, offload?: Offload): void {
     this.#budget = this.#queue.size;
-    if (this.#waiting.length > 0 || !this.#deliver(frame)) this.#keep(frame);
+    if (this.#waiting.length > 0 || !this.#deliver(frame, offload)) this.#keep(frame, offload);
     if (this.#budget === 0) this.#continueLater();
   }
 
@@ -56,8 +63,8 @@ export class ReceiveQueue {
   kick(): void {
     this.#budget = this.#queue.size;
     let delivered = 0;
-    for (const frame of this.#waiting) {
-      if (!this.#deliver(frame)) break;
+    for (const { frame, offload } of this.#waiting) {
+      if (!this.#deliver(frame, offload)) break;
       delivered++;
       this.#waitingBytes -= frame.length;
     }
@@ -73,7 +80,7 @@ export class ReceiveQueue {
   }
 
   /** Returns false if the frame has to wait. A frame that fits no buffers is dropped. */
-  #deliver(frame: Uint8Array): boolean {
+  #deliver(frame: Uint8Array, offload: Offload | undefined): boolean {
     const bytes = PacketHeader.BYTES + frame.length;
     while (this.#takenBytes < bytes) {
       if (this.#taken.length === (this.#isMergeable ? this.#queue.size : 1)) {
@@ -82,7 +89,7 @@ export class ReceiveQueue {
       }
       if (!this.#take()) return false;
     }
-    this.#fill(frame);
+    this.#fill(frame, offload);
     return true;
   }
 
@@ -103,8 +110,9 @@ export class ReceiveQueue {
     return false;
   }
 
-  #fill(frame: Uint8Array): void {
+  #fill(frame: Uint8Array, offload: Offload | undefined): void {
     const used: UsedBuffer[] = [];
+    writeOffload(this.#header, offload);
     this.#header[PacketHeader.NUM_BUFFERS] = this.#taken.length;
     this.#header[PacketHeader.NUM_BUFFERS + 1] = this.#taken.length >> 8;
     let at = 0;
@@ -121,9 +129,9 @@ export class ReceiveQueue {
     this.#queue.pushAll(used);
   }
 
-  #keep(frame: Uint8Array): void {
+  #keep(frame: Uint8Array, offload: Offload | undefined): void {
     if (this.#waiting.length < MAX_WAITING_FRAMES && this.#waitingBytes + frame.length <= MAX_WAITING_BYTES) {
-      this.#waiting.push(new Uint8Array(frame));
+      this.#waiting.push({ frame: new Uint8Array(frame), offload });
       this.#waitingBytes += frame.length;
     } else {
       this.#counters.droppedNoBuffer++;

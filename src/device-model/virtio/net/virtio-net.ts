@@ -21,6 +21,7 @@ import {
   type Mac,
 } from '../../network/ethernet.js';
 import type { NetworkPort, NetworkReceiver } from '../../network/network-port.js';
+import type { Offload } from '../../network/offload.js';
 import { QueueWorker } from '../queue-worker.js';
 import type { VirtioDevice, VirtioDriver } from '../virtio-device.js';
 import type { Virtqueue, VirtqueueBuffer } from '../virtqueue.js';
@@ -34,8 +35,11 @@ import {
   NETWORK_DEVICE_TYPE,
   NetQueue,
   PacketHeader,
+  RECEIVE_OFFLOADS,
+  SEND_OFFLOADS,
   STATUS_LINK_UP,
 } from './net-layout.js';
+import { offloadOf } from './packet-offload.js';
 import { ReceiveFilter } from './receive-filter.js';
 import { ReceiveQueue } from './receive-queue.js';
 
@@ -45,7 +49,15 @@ export interface VirtioNetOptions {
   readonly mac?: string;
   /** Default: `virtio-net`. */
   readonly name?: string;
+  /**
+   * Whether checksums and TCP segmentation are offered to the driver, where the port takes
+   * unfinished frames. Default: they are.
+   */
+  readonly offloads?: boolean;
 }
+
+const { CSUM, HOST_TSO4, HOST_TSO6 } = NetFeature;
+const OFFLOADS: ReadonlySet<number> = new Set([...SEND_OFFLOADS, ...RECEIVE_OFFLOADS]);
 
 /** What belongs to one driver, from its activation to the reset. */
 interface Session {
@@ -60,7 +72,7 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
   readonly name: string;
   readonly type = NETWORK_DEVICE_TYPE;
   readonly pciClass = ETHERNET_CONTROLLER;
-  readonly features: readonly number[] = Object.values(NetFeature);
+  readonly features: readonly number[];
   /** Receive, transmit, control. */
   readonly queueSizes = [256, 256, 64];
   readonly config = new Uint8Array(NetConfig.BYTES);
@@ -72,8 +84,10 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
   #session: Session | undefined;
 
   /** Throws OPTION_INVALID for a wrong `mac`. */
-  constructor({ port, mac, name = 'virtio-net' }: VirtioNetOptions) {
+  constructor({ port, mac, name = 'virtio-net', offloads = true }: VirtioNetOptions) {
     this.name = name;
+    const isOffered = offloads && port.takesOffloads === true;
+    this.features = Object.values(NetFeature).filter((feature) => isOffered || !OFFLOADS.has(feature));
     this.#port = port;
     this.#mac = mac === undefined ? randomMac() : parseMac(mac);
     this.#showMac(this.#mac);
@@ -91,6 +105,12 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
 
   get isLinkUp(): boolean {
     return this.config[NetConfig.STATUS] === STATUS_LINK_UP;
+  }
+
+  /** Of NetworkReceiver. */
+  get takesOffloads(): boolean {
+    const driver = this.#session?.driver;
+    return driver !== undefined && RECEIVE_OFFLOADS.every((feature) => driver.has(feature));
   }
 
   activate(driver: VirtioDriver): void {
@@ -133,10 +153,10 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
   }
 
   /** From the port. */
-  receive(frame: Uint8Array): void {
+  receive(frame: Uint8Array, offload?: Offload): void {
     if (this.#session?.receiving === undefined) this.#counters.droppedNoDriver++;
     else if (!this.#session.filter.accepts(destinationOf(frame))) this.#counters.filtered++;
-    else this.#session.receiving.receive(frame);
+    else this.#session.receiving.receive(frame, offload);
   }
 
   /** From the port. */
@@ -156,15 +176,16 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
     }
     const packet = this.#packet.subarray(0, PacketHeader.BYTES + frameBytes);
     const read = buffer.read(0, packet);
-    // The driver may not ask for a checksum or segments: it was not offered any.
-    if (read < packet.length || packet[PacketHeader.FLAGS] !== 0 || packet[PacketHeader.GSO_TYPE] !== 0) {
+    const frame = packet.subarray(PacketHeader.BYTES);
+    const offload = offloadOf(packet, frame);
+    if (read < packet.length || offload === 'malformed' || !this.#isAccepted(offload)) {
       counters.malformedBuffers++;
     } else if (!this.isLinkUp) {
       counters.sentWithoutLink++;
     } else {
       counters.sentFrames++;
       counters.sentBytes += frameBytes;
-      this.#port.send(packet.subarray(PacketHeader.BYTES));
+      this.#port.send(frame, offload);
     }
     return 0;
   }
@@ -178,6 +199,14 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
     const answer = commands.execute(buffer);
     if (answer !== ControlAck.OK) this.#counters.refusedCommands++;
     return buffer.write(0, Uint8Array.of(answer));
+  }
+
+  /** Whether the driver may leave that to the port: it was offered, and the driver took it. */
+  #isAccepted(offload: Offload | undefined): boolean {
+    if (offload === undefined) return true;
+    const { segments } = offload;
+    const has = (feature: number): boolean => this.#session?.driver.has(feature) === true;
+    return has(CSUM) && (segments === undefined || has(segments.isIpv6 ? HOST_TSO6 : HOST_TSO4));
   }
 
   #showMac(mac: Mac): void {
