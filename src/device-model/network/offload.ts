@@ -1,7 +1,7 @@
 /**
  * Offloads: what the sender of a frame leaves to the network: a checksum, and the cutting of one
- * long TCP segment into those that fit the cable. Where both ends are cards that can do without,
- * nobody does it: that saves two guests most of their work.
+ * long TCP segment into those that fit the cable. Where both ends are cards that can do without, it
+ * is not done at all: that saves two guests most of their work.
  *
  * Called by: NetworkHub, for receivers that take complete frames only, and StreamPort. The cards
  * make and read an Offload (virtio/net/packet-offload.ts).
@@ -72,7 +72,7 @@ export function completeFrame(frame: Uint8Array, offload: Offload, deliver: (fra
 
 /** Corrects the headers of the segment whose data begin at `offset` of the whole. */
 function finishSegment(
-  piece: Uint8Array,
+  piece: Uint8Array<ArrayBuffer>,
   offload: Offload,
   { ipStart, isIpv6, dataBytes }: TcpSegments,
   offset: number,
@@ -105,7 +105,7 @@ function finishSegment(
 export const TCP_PROTOCOL = 6;
 
 /** The field's own bits are part of the sum. */
-function finishChecksum(frame: Uint8Array, { checksumStart, checksumField }: Offload): void {
+function finishChecksum(frame: Uint8Array<ArrayBuffer>, { checksumStart, checksumField }: Offload): void {
   const checksum = ~folded(sumOf(frame, checksumStart, frame.length)) & 0xffff;
   // UDP's 0 means that there is no checksum; 0xffff is the same number.
   new DataView(frame.buffer).setUint16(checksumField, checksum === 0 ? 0xffff : checksum);

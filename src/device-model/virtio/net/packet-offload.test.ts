@@ -6,7 +6,7 @@ import { completeFrame, type Offload } from '../../network/offload.js';
 import { PacketHeader } from './net-layout.js';
 import { MIN_SEGMENT_BYTES, offloadOf, writeOffload } from './packet-offload.js';
 
-function headerOf(offload: Offload): Uint8Array {
+function headerOf(offload: Offload): Uint8Array<ArrayBuffer> {
   const header = new Uint8Array(PacketHeader.BYTES).fill(0xee);
   writeOffload(header, offload);
   return header;
@@ -81,13 +81,13 @@ describe('the header of a packet', () => {
       [6, 40],
     ] as const) {
       const { frame, offload } = unfinishedTcp(version, new Uint8Array(100), 48);
-      const at = (ipBytes: number): Uint8Array => {
+      const at = (ipBytes: number): Uint8Array<ArrayBuffer> => {
         const moved = frame.slice();
         if (version === 4) moved[14] = 0x40 | (ipBytes / 4);
         moved[14 + ipBytes + 12] = 0x50;
         return moved;
       };
-      const header = (ipBytes: number): Uint8Array =>
+      const header = (ipBytes: number): Uint8Array<ArrayBuffer> =>
         headerOf({ ...offload, checksumStart: 14 + ipBytes, checksumField: 14 + ipBytes + 16 });
       assert.notEqual(offloadOf(header(least), at(least)), 'malformed');
       assert.equal(offloadOf(header(least - 4), at(least - 4)), 'malformed');

@@ -1,6 +1,6 @@
 /**
  * The offload fields of a packet's header: what the driver of the sending card leaves to do, and
- * what the driver of the receiving one is told.
+ * what the driver of the receiving one finds in it.
  *
  * Called by: VirtioNet and ReceiveQueue.
  * Source: virtio 1.2, sections 5.1.6.2 and 5.1.6.4.
@@ -35,7 +35,10 @@ const TCP_CHECKSUM = 16;
  * What `header` leaves to do with `frame`: undefined if nothing, `malformed` if it cannot be done
  * or was not offered.
  */
-export function offloadOf(header: Uint8Array, frame: Uint8Array): Offload | undefined | 'malformed' {
+export function offloadOf(
+  header: Uint8Array<ArrayBuffer>,
+  frame: Uint8Array<ArrayBuffer>,
+): Offload | undefined | 'malformed' {
   const flags = header[PacketHeader.FLAGS];
   const type = header[PacketHeader.GSO_TYPE];
   if (flags === 0) return type === GsoType.NONE ? undefined : 'malformed';
@@ -54,7 +57,11 @@ export function offloadOf(header: Uint8Array, frame: Uint8Array): Offload | unde
 }
 
 /** Undefined unless the frame is TCP over IP of that version, with its TCP header at `tcp`. */
-function segmentsOf(frame: Uint8Array, tcp: number, isIpv6: boolean): Omit<TcpSegments, 'dataBytes'> | undefined {
+function segmentsOf(
+  frame: Uint8Array<ArrayBuffer>,
+  tcp: number,
+  isIpv6: boolean,
+): Omit<TcpSegments, 'dataBytes'> | undefined {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   if (tcp + TCP_HEADER_BYTES > frame.length) return undefined;
   const isTagged = view.getUint16(ETHER_TYPE) === VLAN_TYPE;
@@ -79,7 +86,7 @@ function segmentsOf(frame: Uint8Array, tcp: number, isIpv6: boolean): Omit<TcpSe
 }
 
 /** Writes the fields of `header` that say what is left to do; all of them are 0 if nothing is. */
-export function writeOffload(header: Uint8Array, offload: Offload | undefined): void {
+export function writeOffload(header: Uint8Array<ArrayBuffer>, offload: Offload | undefined): void {
   header.fill(0, 0, PacketHeader.NUM_BUFFERS);
   if (offload === undefined) return;
   const { checksumStart, checksumField, segments } = offload;

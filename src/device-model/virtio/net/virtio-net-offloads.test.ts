@@ -45,7 +45,7 @@ function cardAt(
 }
 
 describe('offloads', () => {
-  test('are offered where the port takes them, unless the card is told not to', () => {
+  test('are offered where the port takes them, unless the option is off', () => {
     const all = [...SEND_OFFLOADS, ...RECEIVE_OFFLOADS];
     const offered = ({ features }: VirtioNet): number[] => all.filter((feature) => features.includes(feature));
     assert.deepEqual(offered(new VirtioNet({ port: new TestPort(true) })), all);
