@@ -5,7 +5,7 @@
  * Called by: `upcall new device`.
  */
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ImportedRegisters } from '../device-model/register-import/import-registers.js';
@@ -59,9 +59,8 @@ export async function createProject(
   const texts = new Map<string, string>();
   for (const template of own === undefined ? ['common', kind] : ['common', 'registers-common', `registers-${kind}`]) {
     const source = fileURLToPath(new URL(`${template}/`, TEMPLATES));
-    for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
-      const path = relative(source, join(entry.parentPath, entry.name));
+    for (const path of await readdir(source, { recursive: true })) {
+      if (!(await stat(join(source, path))).isFile()) continue;
       texts.set(RENAMED[path] ?? path, await readFile(join(source, path), 'utf8'));
     }
   }
