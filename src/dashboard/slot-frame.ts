@@ -3,8 +3,8 @@
  * protocol.ts exports it to both sides.
  *
  * A frame of the slots is little-endian and has three parts: a header, the bytes of the first
- * `slots` slots exactly as they are in the shared page (io-request/layout.ts), and a sidecar for
- * each of them: 16 bytes with facts that are not in the shared page. Most frames have the slots of
+ * `slots` slots exactly as they are in the VM's page of slots (io-request/layout.ts), and a sidecar
+ * for each of them: 16 bytes with facts that are not in that page. Most frames have the slots of
  * the VM's vCPUs only. A message has up to FRAMES_PER_MESSAGE frames, one after the other.
  */
 

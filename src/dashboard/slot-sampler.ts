@@ -1,6 +1,6 @@
 /**
  * SlotSampler: samples the current slots of a VM as a frame (slot-frame.ts). It copies the slots'
- * bytes from the shared page and adds the sidecars.
+ * bytes from the VM's page of slots and adds the sidecars.
  *
  * Called by: LiveView, 60 times a second while a page watches the slots; `upcall top`.
  * Threads: samples in the Service VM's thread and stops no other thread. A change during the

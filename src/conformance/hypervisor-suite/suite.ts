@@ -7,8 +7,9 @@
  *     import { test } from 'node:test';
  *     runHypervisorSuite({ name: 'mine', create: () => new MyHypervisor(), ...x86Guests }, test);
  *
- * Expectations are checked in the shared page, as the Service VM sees them: the requests of a
- * guest, their order, addresses, sizes and values. The guest reports the values that it read.
+ * Expectations are checked in the page of slots, which hypervisor and Service VM share: the
+ * requests of a guest, their order, addresses, sizes and values. The guest reports the values that
+ * it read.
  */
 
 import { ACCESS_CASES } from './cases/accesses.js';

@@ -1,6 +1,7 @@
 /**
  * Slot fields: the 256 bytes of a slot as the fields of `struct acrn_io_request` (linux/acrn.h).
- * Also the rows of their hexadecimal dump. Any bytes have fields: the shared page may be corrupted.
+ * Also the rows of their hexadecimal dump. Any bytes have fields: other programs may write to the
+ * page of slots.
  *
  * Called by: SlotPanel, the page's view of one slot.
  */

@@ -1,6 +1,6 @@
 /**
  * Slots frame: decodes a frame of the slots (slot-frame.ts) into one SlotView per slot. A slot may
- * have any bytes: the shared page may be corrupted.
+ * have any bytes: other programs may write to the page of slots.
  *
  * Called by: the live page, and `upcall top`.
  */
@@ -43,7 +43,7 @@ export interface SlotView {
   readonly held: HoldPoint | undefined;
   /** Transitions so far. 0: the slot was never used. */
   readonly moves: number;
-  /** The slot as it is in the shared page: SLOT_BYTES. */
+  /** The slot as it is in the page of slots: SLOT_BYTES. */
   readonly bytes: Uint8Array;
 }
 
