@@ -74,6 +74,17 @@ test('the plain exporter: 32 bits unless the next register is nearer, resets of 
   });
 });
 
+test('a register whose fields reach into the next one keeps its width', async () => {
+  const { map: result } = await read(map([reg('a', 0, [field('f', 0, 15)]), reg('b', 1, [field('f', 0, 7)])]));
+  assert.deepEqual(
+    result.registers.map(({ name, size }) => [name, size]),
+    [
+      ['a', 4],
+      ['b', 4],
+    ],
+  );
+});
+
 test('descendants of the exporter: widths, texts, side effects and encodings', async () => {
   const fields = [
     field('flag', 0, 0, { se_onwrite: 'woclr', desc: 'set by\n the timer' }),

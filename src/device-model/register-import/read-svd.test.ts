@@ -63,11 +63,15 @@ test('sizes of 1 to 64 bits become registers of 1, 2 and 4 bytes', async () => {
 });
 
 test('a register of 64 bits has two halves, and a field in both lies in both', async () => {
-  const fields = '<field><name>F</name><lsb>28</lsb><msb>35</msb></field>';
+  const values =
+    '<enumeratedValues><enumeratedValue><name>ON</name><value>1</value></enumeratedValue></enumeratedValues>';
+  const fields = `<field><name>F</name><lsb>28</lsb><msb>35</msb>${values}</field>`;
   const inner = `<size>64</size><resetValue>0x500000003</resetValue><fields>${fields}</fields>`;
   const [low, high] = await registersOf(svd(register('WIDE', '0', inner)));
   assert.deepEqual([low?.name, low?.reset, low?.fields?.[0]?.bits], ['WIDE_LOW', 3, [28, 31]]);
   assert.deepEqual([high?.name, high?.offset, high?.reset, high?.fields?.[0]?.bits], ['WIDE_HIGH', 4, 5, [0, 3]]);
+  // Its values are those of the whole field.
+  assert.deepEqual([low?.fields?.[0]?.values, high?.fields?.[0]?.values], [undefined, undefined]);
 });
 
 test('only the bits of the reset mask have a reset value, and without any the register has none', async () => {
@@ -336,6 +340,7 @@ const hostile: readonly (readonly [name: string, text: string, expected: RegExp]
     `<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><device><name>&b;</name></device>`,
     /Invalid character entity/,
   ],
+  ['an entity of HTML', '<device><name>&copy;</name></device>', /Invalid character entity/],
   ['elements a thousand deep', '<a>'.repeat(1000), /elements nest deeper than 64/],
   ['repeated clusters in repeated clusters', svd(nested(20)), /the peripheral has more than 200000 entries/],
   [
