@@ -16,6 +16,7 @@ import { IoRequestState } from '../../io-request/state.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { SCRIPTED, scriptOf } from '../fixtures/scripted-guests.js';
 import { ConformanceError, hypervisorSuite, runHypervisorSuite, type HypervisorUnderTest } from './index.js';
+import { QUIET_MS } from './tested-vm.js';
 
 interface Defect {
   /** The scripts of the vCPUs, as the broken hypervisor plays them. */
@@ -285,15 +286,18 @@ const DEFECTS: readonly (readonly [defect: string, Defect, caseName: string, err
   ],
 ];
 
+/** Ends the VMs of a case that failed: it may have left them running. */
+async function endAll(vms: readonly Hypercalls[]): Promise<void> {
+  for (const vm of vms) {
+    await vm.pauseVm();
+    await vm.destroyVm();
+  }
+}
+
 for (const [name, defect, caseName, error] of DEFECTS)
   test(`the suite fails a hypervisor: ${name}`, async (t) => {
     const vms: Hypercalls[] = [];
-    t.after(async () => {
-      for (const vm of vms) {
-        await vm.pauseVm();
-        await vm.destroyVm();
-      }
-    });
+    t.after(() => endAll(vms));
     const found = hypervisorSuite(broken(defect, vms)).find((one) => one.name === caseName);
     assert.ok(found, `the suite has no case "${caseName}"`);
     await assert.rejects(found.run(), (reason: unknown) => {
@@ -301,6 +305,28 @@ for (const [name, defect, caseName, error] of DEFECTS)
       assert.match(reason.message, error);
       return true;
     });
+  });
+
+for (const caseName of [
+  'a raised line wakes a halted guest, each time',
+  'an access while the slot is not FREE is a #GP for the guest, and leaves the slot alone',
+])
+  test(`a vCPU that takes its results late passes: ${caseName}`, async (t) => {
+    const vms: Hypercalls[] = [];
+    t.after(() => endAll(vms));
+    const hypercalls: Defect['hypercalls'] = (vm) => ({
+      notifyRequestFinish: (vcpu) => {
+        setTimeout(() => vm.notifyRequestFinish(vcpu), 2 * QUIET_MS);
+        return 0;
+      },
+    });
+    const under = { ...broken({ hypercalls }, vms), limitMs: 20_000 };
+    assert.equal(
+      await hypervisorSuite(under)
+        .find(({ name }) => name === caseName)
+        ?.run(),
+      undefined,
+    );
   });
 
 test('a case is skipped with the hypervisor’s own reason', async () => {

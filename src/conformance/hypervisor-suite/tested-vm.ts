@@ -32,7 +32,7 @@ const MEMORY_BYTES = 1 << 20;
  */
 export type Exchange = readonly [request: string, answer?: number | bigint];
 
-const { FREE, PENDING, PROCESSING } = IoRequestState;
+const { COMPLETE, FREE, PENDING, PROCESSING } = IoRequestState;
 
 export class TestedVm {
   readonly vm: Hypercalls;
@@ -220,9 +220,13 @@ export class TestedVm {
     equal(this.slot(vcpu).state, FREE, `the slot of vCPU ${vcpu} after its last request`);
   }
 
-  /** Checks that the slot of vCPU `vcpu` stays in `state`, with the same request in it. */
+  /**
+   * Checks that the slot of vCPU `vcpu` stays in `state`, with the same request in it. For FREE, a
+   * vCPU that has been completed first gets time to take its result: its thread may not run yet.
+   */
   async stays(state: number, what: string, vcpu = 0): Promise<void> {
     const slot = this.slot(vcpu);
+    if (state === FREE) await until(() => slot.state !== COMPLETE, `vCPU ${vcpu} takes its result`, this.limitMs);
     const before = requestText(slot);
     await delay(QUIET_MS);
     equal(slot.state, state, `the slot's state ${what}`);
