@@ -119,6 +119,7 @@ export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = M
   const stateVersion = hypervisor.stateVersion?.bind(hypervisor);
   return {
     name: hypervisor.name,
+    longMode: hypervisor.longMode === true,
     available: () => hypervisor.available(),
     ...(stateVersion === undefined ? {} : { stateVersion: () => checkedVersion(file, stateVersion, limitMs) }),
     createVm: async (...parts) => {

@@ -65,6 +65,10 @@ export type HypervisorEvent =
 export interface Hypervisor {
   /** For messages, and for the operator, who selects it by `--hypervisor`: "v86". */
   readonly name: string;
+  /**
+   * Whether its vCPUs have 64-bit mode. Images for x86-64 are refused otherwise. Default: false.
+   */
+  readonly longMode?: boolean;
   /** Whether it runs here, or why not and the remedy. */
   available(): Promise<Availability>;
   /**

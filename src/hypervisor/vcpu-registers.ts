@@ -1,6 +1,6 @@
 /**
  * VcpuRegisters: the state in which a vCPU starts, as plain data. Boot loaders create it, and
- * HC_SET_VCPU_REGS carries it. All numbers are unsigned, of at most 32 bits: there is no long mode.
+ * HC_SET_VCPU_REGS carries it. All numbers are unsigned, of at most 32 bits, also in 64-bit mode.
  *
  * Called by: the boot loaders (boot/), and acrn-hsm/ for the ioctl SET_VCPU_REGS.
  * Callers must: give a state that a CPU can be in, at privilege level 0.
@@ -28,8 +28,11 @@ export interface DescriptorTable {
 }
 
 export interface VcpuRegisters {
-  /** Selects the defaults below: real mode, or flat 32-bit protected mode without paging. */
-  readonly mode: 'real' | 'flat-32';
+  /**
+   * Selects the defaults below: real mode, flat 32-bit protected mode without paging, or 64-bit
+   * mode, which needs `cr3` and a hypervisor that has it (Hypervisor.longMode).
+   */
+  readonly mode: 'real' | 'flat-32' | 'long-64';
   /** Offset in CS. */
   readonly ip: number;
   /** Default: only bit 1, interrupts off. */
@@ -62,8 +65,12 @@ export interface VcpuRegisters {
    */
   readonly ldtr?: SegmentRegister;
   readonly tr?: SegmentRegister;
-  /** Default: the reset value; in protected mode PE and ET. They must agree with `mode`. */
+  /**
+   * Default: the reset value; in protected mode PE and ET, in 64-bit mode PG too. They must agree
+   * with `mode`.
+   */
   readonly cr0?: number;
   readonly cr3?: number;
+  /** Default: the reset value; in 64-bit mode PAE. */
   readonly cr4?: number;
 }

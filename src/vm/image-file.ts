@@ -17,18 +17,27 @@ import type { UserVmOptions } from './user-vm-options.js';
  */
 export const IMAGE_LIMITS: ReadLimits = { fileBytes: 0x7fff_ffff, streamBytes: 256 * 2 ** 20 };
 
+/** What an image depends on. */
+export interface ImageMachine {
+  readonly memoryBytes: number;
+  readonly vcpuCount: number;
+  /** As in Hypervisor. */
+  readonly longMode?: boolean | undefined;
+}
+
 /**
- * Resolves with the image that the options name, for a VM of that size, or with undefined without
+ * Resolves with the image that the options name, for that machine, or with undefined without
  * one. Rejects as `readImage` and `prepareGuestImage` do, and with what `GuestImage.check` throws.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
-  { memoryBytes, vcpuCount: processors }: { readonly memoryBytes: number; readonly vcpuCount: number },
+  { memoryBytes, vcpuCount, longMode = false }: ImageMachine,
 ): Promise<GuestImage | undefined> {
   const { image, cmdline } = options;
   if (image === undefined) return undefined;
   const prepared = await prepareGuestImage({
-    processors,
+    processors: vcpuCount,
+    longMode,
     ...(typeof image === 'string' ? { image: await readImage(image) } : image),
     ...(cmdline === undefined ? {} : { cmdline }),
   });

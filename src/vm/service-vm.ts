@@ -86,7 +86,7 @@ export class ServiceVm {
   async createUserVm(options: UserVmOptions = {}): Promise<UserVm> {
     const checked = checkUserVmOptions(options);
     this.#expectOpen();
-    const image = await prepareImage(options, checked);
+    const image = await prepareImage(options, { ...checked, longMode: this.hypervisor.longMode });
     return this.createVm({
       ...planOf(options, checked),
       createLifeCycle: (parts) => new VmLifeCycle(parts, image),
@@ -120,7 +120,7 @@ export class ServiceVm {
     const snapshot = typeof from === 'string' ? await readSnapshot(from) : from;
     snapshot.expectHypervisor(this.hypervisor.name, await this.hypervisor.stateVersion?.());
     const { name, memoryBytes, vcpuCount, completionPolling, interceptPci } = snapshot.parts;
-    const image = await prepareImage(options, { memoryBytes, vcpuCount });
+    const image = await prepareImage(options, { memoryBytes, vcpuCount, longMode: this.hypervisor.longMode });
     return this.createVm({
       ...planOf(options, { ...checked, memoryBytes, vcpuCount }),
       name: options.name ?? name,

@@ -97,7 +97,7 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --tour/],
   ['a tour of debian', ['run', 'debian', '--tour'], /Leave out --tour/],
   ['shell commands for a guest without a shell', ['run', '--run', 'ls'], /only debian takes --run/],
-  ['an unknown kind', ['run', '--kind', 'exe'], /Allowed choices are real, flat-32, multiboot, linux, elf, bios/],
+  ['an unknown kind', ['run', '--kind', 'exe'], /Allowed choices are real, flat-32, multiboot, linux, elf, pvh, bios/],
   ['an unknown hypervisor', ['run', '--hypervisor', 'xen'], /Give one of v86/],
   ['a hypervisor that runs no guest', ['run', '--hypervisor', 'scripted'], /Use --hypervisor v86/],
   [

@@ -61,7 +61,7 @@ async function load(options: GuestImageOptions, memory: GuestMemory): Promise<vo
 
 function readOptions(input: FuzzInput): GuestImageOptions {
   // Undefined options are left out: most images are recognised, and have a default address.
-  const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(9)];
+  const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(10)];
   const address = [undefined, undefined, ...ADDRESSES][input.below(10)];
   const commandLine =
     input.below(4) === 3 ? 'x'.repeat(input.u8() * 300) : ['', 'console=ttyS0', '"', 'ä'][input.below(4)];
@@ -70,6 +70,7 @@ function readOptions(input: FuzzInput): GuestImageOptions {
   const image = input.rest();
   return {
     image,
+    longMode: image.length % 2 === 1,
     ...(kind === undefined ? {} : { kind }),
     ...(address === undefined ? {} : { address }),
     ...(commandLine === undefined ? {} : { cmdline: commandLine }),

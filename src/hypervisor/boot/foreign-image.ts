@@ -161,8 +161,8 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** What the image is, if it is known not to run here. */
-export function foreignImage(image: ImageReader): ForeignImage | undefined {
-  return foreignElf(image) ?? FORMATS.find((format) => format.is(image));
+export function foreignImage(image: ImageReader, longMode = false): ForeignImage | undefined {
+  return foreignElf(image, longMode) ?? FORMATS.find((format) => format.is(image));
 }
 
 /** Whether `signature` (Latin-1) is at `offset`. */

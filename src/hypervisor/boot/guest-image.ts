@@ -15,6 +15,7 @@ import { MAX_UNPACKED_BYTES, packedFormat, unpack } from './compression.js';
 import { isElf } from './elf32.js';
 import { isFirmware, planFirmware } from './firmware-image.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
+import { isElf64ForX86 } from './elf64.js';
 import { foreignElf } from './foreign-elf.js';
 import { foreignImage } from './foreign-image.js';
 import { ImageReader } from './image-reader.js';
@@ -23,6 +24,7 @@ import { planBzImage, planVmlinux } from './linux-boot.js';
 import { checkPlan, loadPlan, overlap, type LoadPlan } from './load-plan.js';
 import { mpTable } from './mp-table.js';
 import { findMultibootHeader, planMultiboot, type BootModule } from './multiboot.js';
+import { isPvh, planPvh } from './pvh.js';
 import { isBzImage, readSetupHeader, type SetupHeader } from './setup-header.js';
 import { unsupported } from './unsupported-image.js';
 
@@ -31,10 +33,12 @@ import { unsupported } from './unsupported-image.js';
  * - `flat-32`: flat, 32-bit protected mode
  * - `multiboot`: Multiboot 1
  * - `linux`: a bzImage
- * - `elf`: a bare 32-bit ELF, entered with Linux' zero page in ESI: also an unpacked Linux kernel
+ * - `elf`: a bare ELF, entered in its mode with Linux' zero page in ESI: also an unpacked Linux
+ *   kernel
+ * - `pvh`: a 64-bit ELF with a PVH entry, as Linux and Xen's guests have it
  * - `bios`: firmware, started at its reset vector
  */
-export const IMAGE_KINDS = ['real', 'flat-32', 'multiboot', 'linux', 'elf', 'bios'] as const;
+export const IMAGE_KINDS = ['real', 'flat-32', 'multiboot', 'linux', 'elf', 'pvh', 'bios'] as const;
 export type ImageKind = (typeof IMAGE_KINDS)[number];
 
 export interface GuestImageOptions {
@@ -45,17 +49,25 @@ export interface GuestImageOptions {
   readonly address?: number;
   /** For `linux`: the kernel in `image`, unpacked before; otherwise it is unpacked now. */
   readonly vmlinux?: Uint8Array;
-  /** For `linux`, `multiboot` and `elf`. */
+  /** For `linux`, `multiboot`, `elf` and `pvh`. */
   readonly cmdline?: string;
-  /** Linux' initial RAM disk. For a multiboot kernel its first module, with the string "initrd". */
+  /**
+   * Linux' initial RAM disk. For a multiboot or PVH kernel its first module, with the string
+   * "initrd".
+   */
   readonly initrd?: Uint8Array;
-  /** For a multiboot kernel: behind `initrd`, and at most 128 together with it. */
+  /** For a multiboot or PVH kernel: behind `initrd`, and at most 128 together with it. */
   readonly modules?: readonly BootModule[];
   /**
    * Compiled DSDT: gives the guest ACPI tables. All kinds but `bios` get them: a guest finds them
    * below 1 MiB without a pointer to them.
    */
   readonly dsdt?: Uint8Array;
+  /**
+   * Whether the VM has 64-bit mode: without it, images for x86-64 are refused. Default: false, in
+   * `createUserVm` as the hypervisor says.
+   */
+  readonly longMode?: boolean;
   /** Processors that the tables list, 1…16. Default: 1, in `createUserVm` the VM's vCPUs. */
   readonly processors?: number;
   /**
@@ -80,15 +92,16 @@ export interface GuestImage {
 }
 
 /** Throws IMAGE_UNSUPPORTED for a file that is known not to run here. */
-export function detectKind(image: Uint8Array): ImageKind {
+export function detectKind(image: Uint8Array, longMode = false): ImageKind {
   const reader = new ImageReader('image', image);
   if (isBzImage(reader)) return 'linux';
-  const elf = foreignElf(reader);
+  const elf = foreignElf(reader, longMode);
   if (elf !== undefined) throw unsupported(elf);
   if (findMultibootHeader(reader) !== undefined) return 'multiboot';
   if (isFirmware(reader)) return 'bios';
-  const foreign = foreignImage(reader);
+  const foreign = foreignImage(reader, longMode);
   if (foreign !== undefined) throw unsupported(foreign);
+  if (isElf64ForX86(reader) && isPvh(reader)) return 'pvh';
   return isElf(image) ? 'elf' : 'real';
 }
 
@@ -100,7 +113,7 @@ export function detectKind(image: Uint8Array): ImageKind {
  */
 export async function prepareGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const image = isFlat(options.kind) ? options.image : await unpackImage(options.image);
-  const kind = options.kind ?? detectKind(image);
+  const kind = options.kind ?? detectKind(image, options.longMode);
   checkParts(kind, options);
   const { tables, optional } = kind === 'bios' ? { tables: [], optional: [] } : firmwareTables(options);
   const planImage = await planner(kind, { ...options, image });
@@ -152,7 +165,7 @@ async function unpackImage(image: Uint8Array): Promise<Uint8Array> {
 
 /** Throws OPTION_INVALID for parts that a guest of this kind would never see. */
 function checkParts(kind: ImageKind, { initrd, modules = [], cmdline = '' }: GuestImageOptions): void {
-  if (kind === 'multiboot') return;
+  if (kind === 'multiboot' || kind === 'pvh') return;
   if (cmdline !== '' && (isFlat(kind) || kind === 'bios'))
     throw new UpcallError('OPTION_INVALID', `an image of kind ${kind} takes no command line`, {
       remedy: 'Leave out --cmdline, or give a Linux or multiboot kernel',
@@ -170,7 +183,8 @@ function checkParts(kind: ImageKind, { initrd, modules = [], cmdline = '' }: Gue
 const KERNEL_64 = {
   what: 'a 64-bit Linux kernel',
   reason: 'the VM has a 32-bit x86 processor',
-  remedy: "Give a 32-bit kernel, for example Debian's linux-image-686, which upcall run debian fetches",
+  remedy:
+    "Use --hypervisor kvm, or a 32-bit kernel, for example Debian's linux-image-686, which upcall run debian fetches",
 };
 
 /** Prepares and loads at once, for tests. */
@@ -180,7 +194,7 @@ export async function loadGuestImage(memory: GuestMemory, options: GuestImageOpt
 
 /** The loader of this kind, as a function of the bytes of RAM. It has unpacked what it has to. */
 async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(memoryBytes: number) => LoadPlan> {
-  const { image, address, initrd, cmdline = '', dsdt } = options;
+  const { image, address, initrd, cmdline = '', dsdt, longMode = false } = options;
   const linuxOptions = (memoryBytes: number) => ({
     memoryBytes,
     commandLine: cmdline,
@@ -189,6 +203,7 @@ async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(me
   });
   const linux = (kernel: ImageReader, header: SetupHeader | undefined) => (memoryBytes: number) =>
     planVmlinux(kernel, header, linuxOptions(memoryBytes));
+  const modules = [...(initrd === undefined ? [] : [{ bytes: initrd, text: 'initrd' }]), ...(options.modules ?? [])];
   switch (kind) {
     case 'real':
       return () => planRealModeImage(image, address);
@@ -200,23 +215,32 @@ async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(me
     }
     case 'multiboot': {
       const reader = new ImageReader('multiboot image', image);
-      const modules = [
-        ...(initrd === undefined ? [] : [{ bytes: initrd, text: 'initrd' }]),
-        ...(options.modules ?? []),
-      ];
       return (memoryBytes) => planMultiboot(reader, { memoryBytes, commandLine: cmdline, modules });
     }
     case 'linux': {
       const reader = new ImageReader('bzImage', image);
       const header = readSetupHeader(reader);
-      if (header.is64Bit) throw unsupported(KERNEL_64);
+      if (header.is64Bit && !longMode) throw unsupported(KERNEL_64);
       const vmlinux =
-        options.vmlinux === undefined ? await unpackKernel(reader) : new ImageReader('vmlinux', options.vmlinux);
+        options.vmlinux === undefined
+          ? await unpackKernel(reader, longMode)
+          : new ImageReader('vmlinux', options.vmlinux);
       if (vmlinux !== undefined) return linux(vmlinux, header);
       return (memoryBytes) => planBzImage(reader, linuxOptions(memoryBytes));
     }
-    case 'elf':
-      return linux(new ImageReader('ELF image', image), undefined);
+    case 'elf': {
+      const reader = new ImageReader('ELF image', image);
+      const foreign = foreignElf(reader, longMode);
+      if (foreign !== undefined) throw unsupported(foreign);
+      return linux(reader, undefined);
+    }
+    case 'pvh': {
+      const reader = new ImageReader('PVH image', image);
+      const foreign = foreignElf(reader, longMode);
+      if (foreign !== undefined) throw unsupported(foreign);
+      const acpi = dsdt !== undefined;
+      return (memoryBytes) => planPvh(reader, { memoryBytes, commandLine: cmdline, modules, acpi });
+    }
     default:
       throw new UpcallError('OPTION_INVALID', `image kind ${String(kind)}`, {
         remedy: `Give one of ${IMAGE_KINDS.join(', ')}`,

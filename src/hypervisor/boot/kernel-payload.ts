@@ -10,6 +10,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { MAX_UNPACKED_BYTES, packedFormat, unpack } from './compression.js';
 import { foreignElf } from './foreign-elf.js';
 import { isElf32ForI386 } from './elf32.js';
+import { isElf64ForX86 } from './elf64.js';
 import { ImageReader } from './image-reader.js';
 import { readSetupHeader } from './setup-header.js';
 import { unsupported } from './unsupported-image.js';
@@ -20,11 +21,11 @@ import { unsupported } from './unsupported-image.js';
 const SIZE_BYTES = 4;
 
 /**
- * Resolves with the ELF for i386 inside `image`, or with undefined for a payload of another kind or
+ * Resolves with the ELF inside `image`, or with undefined for a payload of another kind or
  * packing. Rejects with IMAGE_UNSUPPORTED for a kernel of another processor, IMAGE_MALFORMED for a
  * damaged one, and IMAGE_TOO_LARGE for more than MAX_UNPACKED_BYTES.
  */
-export async function unpackKernel(image: ImageReader): Promise<ImageReader | undefined> {
+export async function unpackKernel(image: ImageReader, longMode = false): Promise<ImageReader | undefined> {
   const { payload } = readSetupHeader(image);
   if (payload === undefined) return undefined;
   const packed = new ImageReader(`${image.what}, compressed kernel`, image.slice(payload.offset, payload.length));
@@ -45,8 +46,8 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
   if (unpacked.length !== size)
     throw packed.malformed(`it unpacks to ${unpacked.length} bytes, not to the ${size} of its header`);
   const vmlinux = new ImageReader('unpacked kernel', unpacked);
-  const foreign = foreignElf(vmlinux);
+  const foreign = foreignElf(vmlinux, longMode);
   if (foreign !== undefined)
     throw unsupported({ ...foreign, what: `${image.what}: the kernel in it is ${foreign.what}` });
-  return isElf32ForI386(vmlinux) ? vmlinux : undefined;
+  return isElf32ForI386(vmlinux) || isElf64ForX86(vmlinux) ? vmlinux : undefined;
 }

@@ -1,10 +1,11 @@
 /**
- * Linux by its 32-bit boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst), without a
- * BIOS. The kernel is a bzImage, which unpacks itself in the guest, or the unpacked vmlinux, which
- * starts seconds sooner.
+ * Linux by its 32-bit or 64-bit boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst),
+ * without a BIOS. The kernel is a bzImage, which unpacks itself in the guest, or the unpacked
+ * vmlinux, which starts seconds sooner.
  *
- * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts
- * off, ESI = zero page.
+ * At the entry: flat 32-bit mode, or for a kernel for x86-64 64-bit mode with the first 4 GiB
+ * mapped to their own addresses; __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts off,
+ * ESI = zero page.
  *
  * Called by: guest-image.ts. Both plans throw IMAGE_MALFORMED, IMAGE_TOO_LARGE if the RAM is too
  * small, and OPTION_INVALID if the command line is too long. `planVmlinux` also throws
@@ -12,8 +13,10 @@
  */
 
 import { readElf32 } from './elf32.js';
+import { isElf64ForX86, readElf64 } from './elf64.js';
 import { FreeMemory } from './free-memory.js';
 import type { ImageReader } from './image-reader.js';
+import { longModeStart } from './long-mode-start.js';
 import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
 import {
   ACPI_TABLES,
@@ -44,6 +47,8 @@ const ZeroPage = {
 } as const;
 const E820_ENTRY_BYTES = 20;
 const PAGE = 4096;
+/** In the protected-mode part of a bzImage. */
+const ENTRY_64 = 0x200;
 
 /** Of loadFlags: the protected-mode part is at 1 MiB. */
 const LOADED_HIGH = 1 << 0;
@@ -75,18 +80,27 @@ export function planBzImage(image: ImageReader, options: LinuxOptions): LoadPlan
     address: HIGH_MEMORY,
     bytes: image.bytes.subarray(header.protectedModeOffset),
   };
-  return planKernel([kernel], HIGH_MEMORY, header, options);
+  const entry = header.is64Bit ? HIGH_MEMORY + ENTRY_64 : HIGH_MEMORY;
+  return planKernel({ segments: [kernel], entry, is64Bit: header.is64Bit }, header, options);
 }
 
 /** The unpacked kernel. `header` is its bzImage's setup header, if there is one. */
 export function planVmlinux(vmlinux: ImageReader, header: SetupHeader | undefined, options: LinuxOptions): LoadPlan {
-  const { segments, entry } = readElf32(vmlinux);
-  return planKernel(segments, entry, header, options);
+  if (!isElf64ForX86(vmlinux)) return planKernel({ ...readElf32(vmlinux), is64Bit: false }, header, options);
+  const { segments, entry } = readElf64(vmlinux);
+  if (entry === undefined) throw vmlinux.malformed('the entry is in no segment');
+  return planKernel({ segments, entry, is64Bit: true }, header, options);
+}
+
+interface PlacedKernel {
+  readonly segments: readonly Piece[];
+  readonly entry: number;
+  /** Of the entry. */
+  readonly is64Bit: boolean;
 }
 
 function planKernel(
-  segments: readonly Piece[],
-  entry: number,
+  { segments, entry, is64Bit }: PlacedKernel,
   header: SetupHeader | undefined,
   options: LinuxOptions,
 ): LoadPlan {
@@ -102,18 +116,23 @@ function planKernel(
   const commandLine = cString(options.commandLine, 'the command line', limit);
   const kernel = ramdisk === undefined ? segments : [...segments, ramdisk];
   const free = new FreeMemory(memoryBytes, kernel);
-  const gdt = free.take(FLAT_GDT_BYTES);
+  const start = is64Bit ? longModeStart(free) : flatStart(free);
   const zeroPageAt = free.take(PAGE);
   const commandLineAt = free.take(commandLine.length);
   return {
     pieces: [
-      flatGdt(gdt),
+      ...start.pieces,
       { what: 'zero page', address: zeroPageAt, bytes: zeroPage(header, { ramdisk, commandLineAt }, options) },
       { what: 'command line', address: commandLineAt, bytes: commandLine },
       ...kernel,
     ],
-    registers: { ...flatRegisters(gdt), ip: entry, esi: zeroPageAt },
+    registers: { ...start.registers, ip: entry, esi: zeroPageAt },
   };
+}
+
+function flatStart(free: FreeMemory) {
+  const gdt = free.take(FLAT_GDT_BYTES);
+  return { pieces: [flatGdt(gdt)], registers: flatRegisters(gdt) };
 }
 
 /** As high as the kernel allows it, above the kernel's early allocations. */

@@ -36,14 +36,16 @@ export const HIGH_MEMORY = 0x10_0000;
  * 0, limit 4 GiB; execute/read and read/write, both marked as accessed.
  */
 const FLAT_CODE = [0xffff, 0x00cf_9b00] as const;
+/** 64-bit: L set, D cleared. */
+const CODE_64 = [0xffff, 0x00af_9b00] as const;
 const FLAT_DATA = [0xffff, 0x00cf_9300] as const;
 
-/** The descriptor table of a flat start, for `address`. */
-export function flatGdt(address: number): Piece {
+/** The descriptor table of a flat start, or of one in 64-bit mode, for `address`. */
+export function flatGdt(address: number, is64Bit = false): Piece {
   const bytes = new Uint8Array(FLAT_GDT_BYTES);
   const view = new DataView(bytes.buffer);
   for (const [selector, descriptor] of [
-    [CODE_SELECTOR, FLAT_CODE],
+    [CODE_SELECTOR, is64Bit ? CODE_64 : FLAT_CODE],
     [DATA_SELECTOR, FLAT_DATA],
   ] as const) {
     view.setUint32(selector, descriptor[0], true);
@@ -54,8 +56,12 @@ export function flatGdt(address: number): Piece {
 
 /** The registers that all flat starts have in common. `gdt` is the address of `flatGdt`. */
 export function flatRegisters(gdt: number) {
+  return { mode: 'flat-32', ...flatSegments(gdt) } as const;
+}
+
+/** Those of a start in 64-bit mode too. */
+export function flatSegments(gdt: number) {
   return {
-    mode: 'flat-32',
     cs: { selector: CODE_SELECTOR },
     ds: { selector: DATA_SELECTOR },
     gdt: { base: gdt, limit: FLAT_GDT_BYTES - 1 },

@@ -3,9 +3,9 @@
  * in the header (the "a.out kludge", for `nasm -f bin`). The kernel's modules are loaded behind
  * it. Their list, with the rest of the boot information, is in multiboot-information.ts.
  *
- * Called by: guest-image.ts. `planMultiboot` throws IMAGE_MALFORMED, also for features that are not
- * offered, IMAGE_UNSUPPORTED for a foreign ELF, IMAGE_TOO_LARGE, and OPTION_INVALID for too many
- * modules or a text that is too long.
+ * Called by: guest-image.ts; pvh.ts, which places modules alike. `planMultiboot` throws
+ * IMAGE_MALFORMED, also for features that are not offered, IMAGE_UNSUPPORTED for a foreign ELF,
+ * IMAGE_TOO_LARGE, and OPTION_INVALID for too many modules or a text that is too long.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -94,8 +94,11 @@ export function planMultiboot(image: ImageReader, options: MultibootOptions): Lo
   };
 }
 
-/** Behind the kernel, in their order, each at a page, whether the kernel asks for that or not. */
-function placeModules(kernel: readonly Piece[], { modules, memoryBytes }: MultibootOptions): PlacedModule[] {
+/**
+ * Modules go behind the kernel, in their order, each at a page, whether the kernel asks for that or
+ * not.
+ */
+export function placeModules(kernel: readonly Piece[], { modules, memoryBytes }: MultibootOptions): PlacedModule[] {
   if (modules.length > MAX_MODULES)
     throw new UpcallError('OPTION_INVALID', `${modules.length} modules`, { remedy: `Give at most ${MAX_MODULES}` });
   let end = kernel.reduce((highest, segment) => Math.max(highest, endOf(segment)), HIGH_MEMORY);

@@ -32,6 +32,7 @@ const TICK_MS = 25;
 
 export class KvmHypervisor implements Hypervisor {
   readonly name = 'kvm';
+  readonly longMode = true;
   readonly #tickMs: number;
 
   constructor({ tickMs = TICK_MS }: KvmOptions = {}) {

@@ -56,3 +56,13 @@ test('access rights and limits that are given are taken, and a TSS is busy', () 
   assert.deepEqual(segmentAt(sregs, Segment.es), [0n, 0xf_ffff, 0, [0, 0, 0, 0, 0, 0, 0, 0, 1]]);
   assert.deepEqual(segmentAt(sregs, Segment.tr), [0n, 103, 24, [11, 1, 0, 0, 0, 0, 0, 0, 0]]);
 });
+
+test('64-bit mode has 64-bit code, its own page tables and the bits that turn it on', () => {
+  const sregs = new Uint8Array(Bytes.SREGS);
+  setSystemRegisters(sregs, { mode: 'long-64', ip: 0, cs: { selector: 16 }, ds: { selector: 24 }, cr3: 0x5000 });
+  assert.deepEqual(segmentAt(sregs, Segment.cs), [0n, 0xffff_ffff, 16, [11, 1, 0, 0, 1, 1, 1, 0, 0]]);
+  assert.deepEqual(segmentAt(sregs, Segment.ss), [0n, 0xffff_ffff, 24, [3, 1, 0, 1, 1, 0, 1, 0, 0]]);
+  const view = new DataView(sregs.buffer);
+  const [cr0, cr3, cr4, efer] = [224, 240, 248, 264].map((offset) => view.getBigUint64(offset, true));
+  assert.deepEqual([cr0, cr3, cr4, efer], [0x8000_0011n, 0x5000n, 0x20n, 0x500n]);
+});

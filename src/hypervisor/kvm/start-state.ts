@@ -23,9 +23,14 @@ const IDT = 208;
 const CR0 = 224;
 const CR3 = 240;
 const CR4 = 248;
+const EFER = 264;
 
 /** CR0.PE, and CR0.ET, which is always 1. */
 const PROTECTED = 0x11;
+const PAGING = 0x8000_0000;
+/** CR4.PAE; EFER.LME and EFER.LMA. */
+const PAGES_OF_64_BITS = 0x20;
+const LONG_MODE = 0x500;
 /** Bit 1 of EFLAGS is always 1. */
 const FLAGS_AT_START = 2;
 /** Access rights: present; readable code, writable data, a busy 32-bit TSS, an LDT. */
@@ -34,6 +39,8 @@ const DATA = 0x93;
 const TASK = 0x8b;
 const LOCAL_TABLE = 0x82;
 const SIZE_32 = 1 << 14;
+/** L, for code. */
+const SIZE_64 = 1 << 13;
 const REAL_MODE_LIMIT = 0xffff;
 const FLAT_LIMIT = 0xffff_ffff;
 /** Larger limits are counted in pages. */
@@ -52,14 +59,15 @@ export function generalRegisters(registers: VcpuRegisters): Uint8Array {
 /** Changes `sregs`, which are kvm_sregs at power-on. */
 export function setSystemRegisters(sregs: Uint8Array<ArrayBuffer>, registers: VcpuRegisters): void {
   const view = new DataView(sregs.buffer, sregs.byteOffset, sregs.byteLength);
-  const isFlat = registers.mode === 'flat-32';
+  const isLong = registers.mode === 'long-64';
+  const isFlat = isLong || registers.mode === 'flat-32';
   const segment = (name: keyof typeof Segment, from: SegmentRegister, rights: number): void => {
     const base = from.base ?? (isFlat ? 0 : (from.selector & 0xffff) * 16);
     setSegment(view, Segment[name], { ...from, base }, isFlat ? FLAT_LIMIT : REAL_MODE_LIMIT, rights);
   };
   const size = isFlat ? SIZE_32 : 0;
   const { cs, ds, es = ds, fs = ds, gs = ds, ss = ds } = registers;
-  segment('cs', cs, CODE | size);
+  segment('cs', cs, CODE | (isLong ? SIZE_64 : size));
   for (const [name, from] of Object.entries({ ds, es, fs, gs, ss }))
     segment(name as keyof typeof Segment, from, DATA | size);
   if (registers.tr !== undefined) segment('tr', registers.tr, TASK);
@@ -69,9 +77,11 @@ export function setSystemRegisters(sregs: Uint8Array<ArrayBuffer>, registers: Vc
   const control = (offset: number, value: number | undefined): void => {
     if (value !== undefined) view.setBigUint64(offset, BigInt(value), true);
   };
-  control(CR0, registers.cr0 ?? (isFlat ? PROTECTED : undefined));
+  const cr0 = isFlat ? PROTECTED : undefined;
+  control(CR0, registers.cr0 ?? (isLong ? PROTECTED + PAGING : cr0));
   control(CR3, registers.cr3);
-  control(CR4, registers.cr4);
+  control(CR4, registers.cr4 ?? (isLong ? PAGES_OF_64_BITS : undefined));
+  if (isLong) control(EFER, LONG_MODE);
 }
 
 /** A struct kvm_segment. */
