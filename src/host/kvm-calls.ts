@@ -30,6 +30,8 @@ export interface KvmCalls {
    */
   ioctl(descriptor: number, request: number, argument: number | Uint8Array): number;
   close(descriptor: number): void;
+  /** Another descriptor of the same file, closed by exec. Returns it, or −errno. */
+  duplicate(descriptor: number): number;
   /** New zeroed memory that begins at a page. Throws RangeError if there is not as much. */
   allocate(bytes: number): SharedArrayBuffer;
   /** Makes memory of `allocate` part of a VM. Returns 0, or −errno. */

@@ -65,7 +65,9 @@ export class AsyncIoEvents implements SideWork {
     const registration = this.#byEvent.get(event) ?? this.#register(event);
     if (registration === undefined) return Errno.ENOMEM;
     registration.uses++;
-    return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), handle: registration.handle });
+    const { fd } = event;
+    const eventFd = fd === undefined ? {} : { fd };
+    return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), ...eventFd, handle: registration.handle });
   }
 
   /**

@@ -13,6 +13,8 @@ const MAX_COUNT = 0xffff_ffff_ffff_fffen;
 export const MAX_LISTENERS = 1024;
 
 export interface EventObject {
+  /** The eventfd behind it, a descriptor of this process. Left out by other events. */
+  readonly fd?: number;
   /** Adds 1. */
   signal(): void;
   /** Whether the counter is not 0. */

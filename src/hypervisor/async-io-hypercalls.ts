@@ -26,6 +26,11 @@ export interface AsyncIoDescriptor {
   readonly data?: bigint;
   /** What the vCPU puts into the ring: a positive int32 that the Service VM chooses. */
   readonly handle: number;
+  /**
+   * An eventfd of this process, which may be signalled instead of putting the handle into the ring.
+   * Default: only the ring is used. Not compared.
+   */
+  readonly fd?: number;
 }
 
 export interface AsyncIoHypercalls {

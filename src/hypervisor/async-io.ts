@@ -71,6 +71,16 @@ const MAX_POLLS = 16;
  */
 const MAX_LOCK_TRIES = 1_000_000;
 
+/**
+ * Completes writes by their descriptors' eventfds, before a vCPU's thread sees them. What it does
+ * not complete comes to AsyncIo. Implementation: kvm/kvm-event-fds.ts.
+ */
+export interface CompletedWrites {
+  assign(descriptor: AsyncIoDescriptor): void;
+  /** `descriptor`: the object that was assigned. */
+  deassign(descriptor: AsyncIoDescriptor): void;
+}
+
 export interface AsyncIoHandle {
   readonly words: SharedArrayBuffer;
   readonly asyncRing: SharedArrayBuffer;
@@ -79,6 +89,8 @@ export interface AsyncIoHandle {
 
 export class AsyncIo implements AsyncIoHypercalls {
   readonly handle: AsyncIoHandle;
+  /** Set by the owner. Default: all writes come here. */
+  completed: CompletedWrites | undefined;
   readonly #words: SharedWords;
   /** The owner's list, newest first; empty in vCPU threads. */
   #descriptors: readonly AsyncIoDescriptor[] = [];
@@ -116,6 +128,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     if (elements === 0) return REFUSED;
     if (isAsync) {
       this.#words.store(ASYNC_ELEMENTS, 0);
+      for (const descriptor of this.#descriptors) this.completed?.deassign(descriptor);
       this.#publish([]);
     }
     this.ringBytes(id).set(page.subarray(0, PAGE_BYTES));
@@ -142,14 +155,18 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** Returns 0 even if it is not assigned: address 0, a conflict, or one too many. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number {
     const isTaken = this.#descriptors.some((other) => conflicts(other, descriptor));
-    if (descriptor.address !== 0n && !isTaken && this.#descriptors.length < MAX_ASYNC_DESCRIPTORS)
-      this.#publish([descriptor, ...this.#descriptors]);
+    if (descriptor.address === 0n || isTaken || this.#descriptors.length >= MAX_ASYNC_DESCRIPTORS) return 0;
+    this.#publish([descriptor, ...this.#descriptors]);
+    this.completed?.assign(descriptor);
     return 0;
   }
 
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number {
     const index = this.#descriptors.findIndex((other) => isSame(other, descriptor));
-    if (index >= 0) this.#publish(this.#descriptors.filter((_, at) => at !== index));
+    const found = this.#descriptors[index];
+    if (found === undefined) return 0;
+    this.completed?.deassign(found);
+    this.#publish(this.#descriptors.filter((other) => other !== found));
     return 0;
   }
 

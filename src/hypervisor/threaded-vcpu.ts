@@ -14,6 +14,7 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Deferred } from '../sync/deferred.js';
 import { GuestMemory } from './guest-memory.js';
+import type { CompletedWrites } from './async-io.js';
 import type { ReservedRange } from './hypercalls.js';
 import type { HypervisorEvent, VmConfig } from './hypervisor.js';
 import type { SavedVcpu } from './saved-vcpu.js';
@@ -33,6 +34,8 @@ export interface VmMachine {
   kick(vcpu: number): void;
   /** Delivers an interrupt message. Both are u32, and the address is one of interrupt messages. */
   message(address: number, data: number): void;
+  /** Completes writes of asynchronous I/O before their vCPU's thread. Default: nothing does. */
+  readonly events?: CompletedWrites;
   /** Brings all vCPUs, which are parked, and the controllers to their power-on state. */
   reset(): void;
   /** The threads have ended. `isIdle`: no other thread can use `kernelVm` any more. */

@@ -91,6 +91,7 @@ export class ThreadedVm implements Hypercalls {
     this.vcpuCount = options.config.vcpuCount;
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
+    this.asyncIo.completed = options.machine?.events;
     this.reservedRanges = options.reservedRanges ?? [];
     if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;

@@ -25,6 +25,7 @@ export const Request = {
   GET_IRQCHIP: 0xc208_ae62,
   SET_IRQCHIP: 0x8208_ae63,
   SIGNAL_MSI: 0x4020_aea5,
+  IOEVENTFD: 0x4040_ae79,
   RUN: 0xae80,
   GET_REGS: 0x8090_ae81,
   SET_REGS: 0x4090_ae82,
@@ -66,7 +67,11 @@ export const Bytes = {
   XCRS: 392,
   IRQCHIP: 520,
   MSI: 32,
+  IOEVENTFD: 64,
 } as const;
+
+/** Of KVM_IOEVENTFD. */
+export const IoEventFlag = { DATAMATCH: 1, PIO: 2, DEASSIGN: 4 } as const;
 
 /** What a VM of upcall needs of the kernel. */
 export const NEEDED_CAPABILITIES = {

@@ -13,6 +13,7 @@ import type { KvmCalls } from '../../host/kvm-calls.js';
 import { GuestMemory, type GuestMemoryHandle } from '../guest-memory.js';
 import type { VmConfig } from '../hypervisor.js';
 import type { VmMachine } from '../threaded-vcpu.js';
+import { KvmEventFds } from './kvm-event-fds.js';
 import { cpuidOf, supportedCpuid } from './cpuid.js';
 import { Bytes, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
@@ -52,6 +53,7 @@ export class KvmMachine implements VmMachine {
   readonly kernelVm: number;
   readonly memory: GuestMemory;
   readonly words = new VcpuWords();
+  readonly events: KvmEventFds;
   readonly #kernel: Kernel;
   readonly #vcpuCount: number;
   readonly #runBytes: number;
@@ -66,6 +68,7 @@ export class KvmMachine implements VmMachine {
     const buffer = this.#calls.allocate(config.memoryBytes);
     this.memory = new GuestMemory({ buffer, byteOffset: 0, byteLength: config.memoryBytes });
     this.kernelVm = kernel.call(kvm, Request.CREATE_VM);
+    this.events = new KvmEventFds(kernel, this.kernelVm);
     try {
       this.#build(kvm, config);
     } catch (error) {
@@ -105,6 +108,7 @@ export class KvmMachine implements VmMachine {
   }
 
   close(isIdle: boolean): void {
+    this.events.close();
     for (const { descriptor, memory } of this.#vcpus) {
       // A mapping keeps the vCPU, too.
       this.#calls.unmap(memory, this.#runBytes);

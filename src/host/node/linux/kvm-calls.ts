@@ -26,6 +26,7 @@ const MEMORY_PAGE = 0x1_0000;
 // Flags by the names of the manual pages.
 const O_RDWR = 2;
 const O_CLOEXEC = 0o200_0000;
+const F_DUPFD_CLOEXEC = 1030;
 const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
@@ -91,6 +92,11 @@ class LinuxKvmCalls implements KvmCalls {
 
   close(descriptor: number): void {
     this.#close(descriptor);
+  }
+
+  duplicate(descriptor: number): number {
+    const control = this.#libc.func('int fcntl(int fd, int command, int argument)');
+    return this.#result(control(descriptor, F_DUPFD_CLOEXEC, 0));
   }
 
   allocate(bytes: number): SharedArrayBuffer {

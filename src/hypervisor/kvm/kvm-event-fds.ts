@@ -1,0 +1,74 @@
+/**
+ * KvmEventFds: writes of the guest that the kernel completes itself. It signals an eventfd, and the
+ * vCPU does not leave the guest (KVM_IOEVENTFD).
+ *
+ * Called by: AsyncIo, in the Service VM's thread, through KvmMachine.
+ *
+ * A descriptor of asynchronous I/O matches a write of any size. The kernel gets one entry for each
+ * size instead of one for all: on processors with VT-x that one also takes reads. A write that the
+ * kernel has no entry for is an exit, and AsyncIo's table completes it. So no refusal of the kernel
+ * is an error.
+ *
+ * The kernel finds an entry again by its eventfd. So the descriptor of the eventfd is duplicated:
+ * its owner may close it first.
+ *
+ * Source: the kernel's "The Definitive KVM API Documentation".
+ */
+
+import type { AsyncIoDescriptor } from '../async-io-hypercalls.js';
+import { Bytes, IoEventFlag, Request } from './kvm-abi.js';
+import type { Kernel } from './kernel.js';
+
+const PORT_SIZES = [1, 2, 4];
+const MMIO_SIZES = [1, 2, 4, 8];
+
+export class KvmEventFds {
+  readonly #kernel: Kernel;
+  readonly #vm: number;
+  /** The duplicates. */
+  readonly #fds = new Map<AsyncIoDescriptor, number>();
+
+  constructor(kernel: Kernel, vm: number) {
+    this.#kernel = kernel;
+    this.#vm = vm;
+  }
+
+  /** Does nothing for a descriptor without an eventfd. */
+  assign(descriptor: AsyncIoDescriptor): void {
+    if (descriptor.fd === undefined) return;
+    const fd = this.#kernel.calls.duplicate(descriptor.fd);
+    if (fd < 0) return;
+    const results = this.#configure(descriptor, fd, 0);
+    if (results.some((result) => result >= 0)) this.#fds.set(descriptor, fd);
+    else this.#kernel.calls.close(fd);
+  }
+
+  /** `descriptor`: the object that was assigned. */
+  deassign(descriptor: AsyncIoDescriptor): void {
+    const fd = this.#fds.get(descriptor);
+    if (fd === undefined) return;
+    this.#fds.delete(descriptor);
+    this.#configure(descriptor, fd, IoEventFlag.DEASSIGN);
+    this.#kernel.calls.close(fd);
+  }
+
+  /** The VM ends, and its entries with it. */
+  close(): void {
+    for (const fd of this.#fds.values()) this.#kernel.calls.close(fd);
+    this.#fds.clear();
+  }
+
+  #configure({ isPort, address, data }: AsyncIoDescriptor, fd: number, flags: number): number[] {
+    // struct kvm_ioeventfd: the data, the address, the length, the eventfd, flags.
+    const entry = new DataView(new ArrayBuffer(Bytes.IOEVENTFD));
+    entry.setBigUint64(0, data ?? 0n, true);
+    entry.setBigUint64(8, address, true);
+    entry.setInt32(20, fd, true);
+    const kind = (isPort ? IoEventFlag.PIO : 0) | (data === undefined ? 0 : IoEventFlag.DATAMATCH);
+    entry.setUint32(24, kind | flags, true);
+    return (isPort ? PORT_SIZES : MMIO_SIZES).map((size) => {
+      entry.setUint32(16, size, true);
+      return this.#kernel.calls.ioctl(this.#vm, Request.IOEVENTFD, new Uint8Array(entry.buffer));
+    });
+  }
+}
