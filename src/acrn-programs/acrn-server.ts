@@ -115,6 +115,7 @@ export class AcrnServer {
     await this.device.unload();
     for (const socket of this.#sockets) socket.close();
     for (const program of this.#programs) program.close();
+    this.files.close();
     this.#machine?.close();
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isLinuxAtLeast } from '../host/node/linux/kernel-version.js';
 import { compileClient, missing, upcallHsm, type Running } from './fixtures/programs.js';
+import { TestServer } from './fixtures/test-server.js';
 import { programSupport } from './support.js';
 
 const MODES = ['requests', 'signals', 'restarts', 'handler', 'threads', 'forks', 'dups', 'events', 'patches'] as const;
@@ -174,5 +175,43 @@ describe('programs on one server', { skip: skip ?? false }, () => {
     const killedMs = performance.now();
     await one.ended;
     assert.ok(performance.now() - killedMs < 2000);
+  });
+
+  describe('what a program has left behind with the device open', () => {
+    const isOpen = join(folder, 'is-open');
+    /** Ends once `orphan`, the rest of a shell script that it starts, runs with the device open. */
+    const leaves = (orphan: string): string =>
+      `mkfifo ${isOpen}; (trap '' INT TERM HUP; exec 3<>/dev/acrn_hsm; echo > ${isOpen}; ${orphan}) & read x < ${isOpen}; exit 7`;
+    for (const options of front) {
+      const name = options[0] ?? 'filter';
+      test(`is waited for (${name})`, async () => {
+        const { status, output, errors } = await start(...options, '--', 'sh', '-c', leaves('sleep 0.5; echo done'))
+          .ended;
+        rmSync(isOpen);
+        assert.match(errors, /the program has ended; what it started has a file of \/dev\/acrn_hsm open/);
+        assert.deepEqual([status, output], [7, 'done\n'], errors);
+      });
+
+      test(`ends at a signal (${name})`, async () => {
+        const one = start(...options, '--', 'sh', '-c', leaves('exec sleep 600'));
+        await one.printed(/the program has ended/);
+        rmSync(isOpen);
+        one.child.kill('SIGTERM');
+        // It has the output open as well.
+        const { status, errors } = await one.ended;
+        assert.equal(status, 7, errors);
+      });
+    }
+  });
+
+  test('a server closes the files of its programs', { skip: withoutFilter ?? false }, async () => {
+    const own = await TestServer.create(folder);
+    const one = await own.start('filter', client, 'waits');
+    await one.printed(/vmid/);
+    assert.equal(own.server.files.count, 1);
+    await own.close();
+    assert.equal(own.server.files.count, 0);
+    one.kill();
+    await one.ended;
   });
 });

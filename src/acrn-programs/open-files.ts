@@ -11,7 +11,6 @@ import type { HsmDevice } from '../acrn-hsm/hsm-device.js';
 import type { HsmFile } from '../acrn-hsm/hsm-file.js';
 import { LinuxEvents } from '../acrn-hsm/linux-events.js';
 import { closeDescriptor, copyDescriptor, linkOf, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
-import type { PollHandle } from '../host/node/linux/libc.js';
 import type { MemoryFiles } from '../host/node/linux/memory-files.js';
 import { processOf } from '../host/node/linux/process-facts.js';
 import { ProcessMemory } from '../host/node/linux/process-memory.js';
@@ -56,7 +55,11 @@ export class OpenFiles {
   readonly #byLink = new Map<string, OpenFile>();
   /** By thread and descriptor. */
   readonly #remembered = new Map<string, OpenFile>();
-  readonly #polls = new Set<PollHandle>();
+  /**
+   * End the files of `open`. They keep its poll: one that nothing refers to is collected, and ends
+   * silently.
+   */
+  readonly #ends = new Map<OpenFile, () => void>();
 
   /** Rejects without koffi, and if this is not Linux. */
   static async create(options: OpenFilesOptions): Promise<OpenFiles> {
@@ -110,14 +113,17 @@ export class OpenFiles {
       return true;
     }
     this.#byLink.set(given.link, file);
-    const poll = onPeerClosed(own.fd, () => {
-      this.#polls.delete(poll);
+    const end = (): void => {
+      this.#ends.delete(file);
       closeDescriptor(own.fd);
       this.#byLink.delete(given.link);
       this.remove(file);
+    };
+    const poll = onPeerClosed(own.fd, end);
+    this.#ends.set(file, () => {
+      poll.close();
+      end();
     });
-    // Kept here: a poll that nothing refers to is collected, and ends silently.
-    this.#polls.add(poll);
     return true;
   }
 
@@ -134,6 +140,14 @@ export class OpenFiles {
     this.#opened++;
     this.#options.onChange?.();
     return file;
+  }
+
+  /**
+   * Ends the files of `open`, which their processes cannot use any more. A poll must not outlive
+   * this: one that fires while Node ends the process is a fatal error of koffi's.
+   */
+  close(): void {
+    for (const end of this.#ends.values()) end();
   }
 
   /** Ends the file's VM. */

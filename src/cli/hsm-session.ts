@@ -6,7 +6,8 @@
  *
  * The program's terminal, signals, exit status and working directory are its own. Signals of the
  * terminal reach it without this process, which ignores them. However the program ends, its VMs end
- * with it; if this process dies, a watchdog ends the program.
+ * once it and what it has started have closed the device; if this process dies, a watchdog ends
+ * them.
  */
 
 import { mkdtempSync } from 'node:fs';
@@ -51,13 +52,16 @@ export interface HsmPlan extends ServerPlan {
 }
 
 const SOCKET_NAME = 'acrn_hsm';
-/** They end the server of serveHsm. */
+/** They end a server that has no program of its own: serveHsm, and runHsm after its program. */
 const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** Any time: the timer does nothing. */
+const KEEP_ALIVE_MS = 3_600_000;
 
 /** Returns the program's exit status. Rejects with UpcallError if it cannot be started. */
 export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number> {
   let program: StartedProgram | undefined;
-  const stopForwarding = forwardSignals(() => program?.pid);
+  let hasEnded = false;
+  const stopForwarding = forwardSignals(() => (hasEnded ? 'ended' : program?.pid));
   // Only this user can enter it.
   const folder = plan.shim ? mkdtempSync(join(tmpdir(), 'upcall-hsm-')) : undefined;
   const session = new Session(plan, reporter, folder);
@@ -68,7 +72,8 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
     else program = await startProgram(plan.program, (listener) => server.serve(listener));
     session.watch(program.pid);
     const end = await program.ended;
-    await session.filesClosed(plan.shim);
+    hasEnded = true;
+    await session.programEnded(plan.shim);
     return statusOf(end, reporter);
   } finally {
     await session.close();
@@ -81,18 +86,35 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
  * UpcallError if that cannot be.
  */
 export async function serveHsm(plan: ServerPlan, socket: string, reporter: Reporter): Promise<void> {
-  const signalled = new Deferred<undefined>();
-  const end = (): void => signalled.resolve(undefined);
   const session = new Session(plan, reporter);
+  let signal: EndingSignal | undefined;
   try {
     const server = await session.open();
     server.listen(socket);
-    for (const signal of ENDING_SIGNALS) process.on(signal, end);
+    signal = new EndingSignal();
     reporter.line(`/dev/acrn_hsm is served. Run programs with: upcall hsm --connect ${socket} -- PROGRAM`);
-    await signalled.promise;
+    await signal.came;
   } finally {
     await session.close();
-    for (const signal of ENDING_SIGNALS) process.off(signal, end);
+    signal?.close();
+  }
+}
+
+/** Waits for one of ENDING_SIGNALS. Until `close` they do not end this process, nor does Node. */
+class EndingSignal {
+  readonly #came = new Deferred<'signalled'>();
+  readonly came = this.#came.promise;
+  readonly #listener = (): void => this.#came.resolve('signalled');
+  /** Polls of files and listeners of signals do not keep Node running. */
+  readonly #keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
+
+  constructor() {
+    for (const signal of ENDING_SIGNALS) process.on(signal, this.#listener);
+  }
+
+  close(): void {
+    clearInterval(this.#keepAlive);
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#listener);
   }
 }
 
@@ -113,6 +135,7 @@ class Session {
   #server: AcrnServer | undefined;
   /** The process of `runHsm`'s program. Undefined for `serveHsm`. */
   #program: number | undefined;
+  #hasEnded = false;
   /** Number of VMs that were created. */
   #vms = 0;
   /** Resolved and replaced when a program opens or closes the device. */
@@ -155,7 +178,7 @@ class Session {
 
   /** With several programs or VMs, each line and table says whose it is. */
   #toolsOf(vm: UserVm, caller: AddressSpace, tools: VmToolsOptions): VmToolsOptions {
-    const isFirst = ++this.#vms === 1 && this.#program !== undefined;
+    const isFirst = ++this.#vms === 1 && this.#program !== undefined && !this.#hasEnded;
     if (isFirst) return tools;
     const process = processOf(caller);
     const subject = process === undefined ? vm.name : `${vm.name} of process ${process}`;
@@ -180,12 +203,24 @@ class Session {
   }
 
   #watch(): void {
-    const program = this.#program === undefined ? [] : [this.#program];
-    this.#watchdog.watch([...new Set([...program, ...(this.#server?.files.processes ?? [])])]);
+    this.#watchdog.watch(this.#processes);
   }
 
-  /** Resolves when no file of the device is open any more: what the program started has some. */
-  async filesClosed(isShim: boolean): Promise<void> {
+  /** Those that end with this one. The number of a program that has ended may be that of another process. */
+  get #processes(): readonly number[] {
+    const program = this.#program === undefined ? [] : [this.#program];
+    const processes = new Set([...program, ...(this.#server?.files.processes ?? [])]);
+    return [...processes].filter((process) => process !== this.#program || !this.#hasEnded);
+  }
+
+  /**
+   * Call it when the program has ended. What it started may have files of the device open: resolves
+   * when the last one is closed, or at a signal. That kills the processes that have opened some,
+   * which could not use them any more.
+   */
+  async programEnded(isShim: boolean): Promise<void> {
+    this.#hasEnded = true;
+    this.#watch();
     const files = this.#server?.files;
     if (files === undefined) return;
     if (files.opened === 0)
@@ -193,9 +228,16 @@ class Session {
         'the program has ended without opening /dev/acrn_hsm' +
           (isShim ? '. A statically linked one cannot find it with --shim' : ''),
       );
-    if (files.count > 0)
-      this.#reporter.line(`the program has ended; what it started has ${files.count} files of /dev/acrn_hsm open`);
-    while (files.count > 0) await this.#filesChanged.promise;
+    if (files.count === 0) return;
+    const open = files.count === 1 ? 'a file' : `${files.count} files`;
+    this.#reporter.line(`the program has ended; what it started has ${open} of /dev/acrn_hsm open`);
+    const signal = new EndingSignal();
+    while (files.count > 0)
+      if ((await Promise.race([this.#filesChanged.promise, signal.came])) === 'signalled') {
+        for (const process of this.#processes) sendSignal(process, 'SIGKILL');
+        break;
+      }
+    signal.close();
   }
 
   async close(): Promise<void> {

@@ -38,14 +38,16 @@ export function statusOf(end: ProgramEnd, reporter: Reporter): number {
 
 /**
  * Passes signals on to the program, except those that a terminal sends to the program as well. A
- * signal that comes before `pid` returns a number ends this process, with the status of shells.
- * Returns a function that ends the forwarding.
+ * signal that comes while `pid` returns undefined, before the program runs, ends this process, with
+ * the status of shells. After the program's end (`ended`) its number may be another process's:
+ * signals do nothing. Returns a function that ends the forwarding.
  */
-export function forwardSignals(pid: () => number | undefined): () => void {
+export function forwardSignals(pid: () => number | 'ended' | undefined): () => void {
   const listeners = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
     const listener = (): void => {
       const target = pid();
       if (target === undefined) process.exit(SIGNAL_STATUS + constants.signals[signal]);
+      if (target === 'ended') return;
       if (!TERMINAL_SIGNALS.includes(signal) || !isInForeground()) sendSignal(target, signal);
     };
     process.on(signal, listener);
