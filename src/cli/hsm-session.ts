@@ -206,7 +206,7 @@ class Session {
     this.#watchdog.watch(this.#processes);
   }
 
-  /** Those that end with this one. The number of a program that has ended may be that of another process. */
+  /** Those that end with this one. The number of one that has ended may be another process's. */
   get #processes(): readonly number[] {
     const program = this.#program === undefined ? [] : [this.#program];
     const processes = new Set([...program, ...(this.#server?.files.processes ?? [])]);
