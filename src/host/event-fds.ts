@@ -2,7 +2,7 @@
  * EventFds: the system calls on Linux eventfds that an event object needs.
  *
  * Called by: acrn-hsm/linux-events.ts, which makes EventObjects of them; vfio-user/serve.ts, for
- * the interrupts of a client.
+ * the interrupts of a client; hypervisor/kvm/, for doorbells.
  * Implementation: node/linux/event-fds.ts.
  */
 

@@ -33,6 +33,18 @@ export interface AsyncIoDescriptor {
   readonly fd?: number;
 }
 
+/** An eventfd for a descriptor: its writes are counted there and not in the ring. */
+export interface WriteEvent {
+  readonly fd: number;
+  /**
+   * Calls back for the writes that were made since, if there were any. The event loop does so, too,
+   * and later.
+   */
+  drain(): void;
+  /** After its descriptor was deassigned. There are no callbacks any more. */
+  close(): void;
+}
+
 export interface AsyncIoHypercalls {
   /**
    * HC_SETUP_SBUF: `page` is an empty ring that its owner prepared. It is copied to `ringBytes`,
@@ -47,6 +59,11 @@ export interface AsyncIoHypercalls {
   /** HC_ASYNCIO_ASSIGN and HC_ASYNCIO_DEASSIGN: 0 even when nothing was done, as in ACRN. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number;
+  /**
+   * A new event for AsyncIoDescriptor.fd. Returns undefined if the hypervisor completes no writes
+   * by eventfds, or if there can be no more. Left out: the same.
+   */
+  createEvent?(onWrites: (count: number) => void): WriteEvent | undefined;
   /**
    * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's
    * clock and power register itself. Here they are devices of the Service VM. Returns false if the

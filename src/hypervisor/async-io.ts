@@ -27,7 +27,7 @@ import { Errno } from '../io-request/errno.js';
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
 import { RingResult, SharedRing, ringElements } from '../sync/shared-ring.js';
 import { SharedWords } from '../sync/shared-words.js';
-import { RingId, type AsyncIoDescriptor, type AsyncIoHypercalls } from './async-io-hypercalls.js';
+import { RingId, type AsyncIoDescriptor, type AsyncIoHypercalls, type WriteEvent } from './async-io-hypercalls.js';
 
 export const MAX_ASYNC_DESCRIPTORS = 64;
 export const ASYNC_ELEMENT_BYTES = 8;
@@ -79,6 +79,8 @@ export interface CompletedWrites {
   assign(descriptor: AsyncIoDescriptor): void;
   /** `descriptor`: the object that was assigned. */
   deassign(descriptor: AsyncIoDescriptor): void;
+  /** As AsyncIoHypercalls.createEvent. */
+  createEvent(onWrites: (count: number) => void): WriteEvent | undefined;
 }
 
 export interface AsyncIoHandle {
@@ -168,6 +170,10 @@ export class AsyncIo implements AsyncIoHypercalls {
     this.completed?.deassign(found);
     this.#publish(this.#descriptors.filter((other) => other !== found));
     return 0;
+  }
+
+  createEvent(onWrites: (count: number) => void): WriteEvent | undefined {
+    return this.completed?.createEvent(onWrites);
   }
 
   /**

@@ -5,6 +5,9 @@
  * Called by: VmCards, when a card's BAR is decoded at another place, and when the card is removed.
  * Threads: the Service VM's.
  *
+ * A hypervisor may count the writes in an eventfd instead (AsyncIoHypercalls.createEvent). Then the
+ * event loop calls the card, or the worker's next pass if that is sooner.
+ *
  * Without asynchronous I/O, and above its limits, such a write is an ordinary request, which the
  * card answers as a write.
  */
@@ -15,15 +18,27 @@ import { AsyncIoEvents } from '../hsm/async-io.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import type { IoEventRequest } from '../hsm/ioeventfd.js';
 import type { PendingWork } from '../hsm/pending-work.js';
-import { RingId, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
+import { RingId, type AsyncIoHypercalls, type WriteEvent } from '../hypervisor/async-io-hypercalls.js';
 import { ASYNC_ELEMENT_BYTES } from '../hypervisor/async-io.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { createRingPage } from '../sync/shared-ring.js';
 
+/** Signalled by way of the ring, unless the hypervisor counts the writes in an eventfd. */
+class DoorbellEvent extends LocalEvent {
+  declare readonly fd?: number;
+  readonly writes: WriteEvent | undefined;
+
+  constructor(writes: WriteEvent | undefined) {
+    super();
+    this.writes = writes;
+    if (writes !== undefined) this.fd = writes.fd;
+  }
+}
+
 /** A descriptor that the hypervisor has for one doorbell. */
 interface Placed {
   readonly request: IoEventRequest;
-  readonly event: LocalEvent;
+  readonly event: DoorbellEvent;
 }
 
 export class CardDoorbells {
@@ -45,17 +60,21 @@ export class CardDoorbells {
     if (this.#hypercalls === undefined || !doorbells.some((doorbell) => doorbell.bar === bar)) return;
     const bars = this.#placed.get(card) ?? new Map<number, readonly Placed[]>();
     this.#placed.set(card, bars);
-    for (const { request, event } of bars.get(bar) ?? []) this.#events?.deassign(request, event);
+    for (const { request, event } of bars.get(bar) ?? []) {
+      this.#events?.deassign(request, event);
+      event.writes?.close();
+    }
     bars.delete(bar);
     if (range === undefined) return;
     const placed: Placed[] = [];
     for (const [index, doorbell] of doorbells.entries()) {
       if (doorbell.bar !== bar) continue;
-      const event = new LocalEvent();
-      event.onSignal(() => {
-        this.#writes.set(card, this.writesTo(card) + 1);
+      const ring = (writes: number): void => {
+        this.#writes.set(card, this.writesTo(card) + writes);
         card.rung?.(index);
-      });
+      };
+      const event = new DoorbellEvent(this.#hypercalls.createEvent?.(ring));
+      event.onSignal(() => ring(1));
       const request: IoEventRequest = {
         isPort: range.type === IoRequestType.PORT,
         address: range.start + BigInt(doorbell.offset),
@@ -63,6 +82,7 @@ export class CardDoorbells {
         length: 4,
       };
       if (this.#setUp(this.#hypercalls).assign(request, event) === 0) placed.push({ request, event });
+      else event.writes?.close();
     }
     bars.set(bar, placed);
   }
@@ -78,6 +98,12 @@ export class CardDoorbells {
     this.#placed.delete(card);
   }
 
+  /** Rings cards before the pass's requests: a write before a request is seen before it. */
+  #drain(): void {
+    for (const bars of this.#placed.values())
+      for (const placed of bars.values()) for (const { event } of placed) event.writes?.drain();
+  }
+
   /**
    * Sets up asynchronous I/O with the first card that has a doorbell: a VM without one keeps its
    * shorter path.
@@ -88,6 +114,7 @@ export class CardDoorbells {
     hypercalls.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES));
     this.#events = new AsyncIoEvents(hypercalls);
     this.#work.add(this.#events);
+    this.#work.add({ hasWork: false, run: () => this.#drain() });
     return this.#events;
   }
 }

@@ -15,27 +15,34 @@
  * Source: the kernel's "The Definitive KVM API Documentation".
  */
 
-import type { AsyncIoDescriptor } from '../async-io-hypercalls.js';
+import type { EventFds } from '../../host/event-fds.js';
+import type { CompletedWrites } from '../async-io.js';
+import type { AsyncIoDescriptor, WriteEvent } from '../async-io-hypercalls.js';
 import { Bytes, IoEventFlag, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 
 const PORT_SIZES = [1, 2, 4];
 const MMIO_SIZES = [1, 2, 4, 8];
 
-export class KvmEventFds {
+export class KvmEventFds implements CompletedWrites {
   readonly #kernel: Kernel;
   readonly #vm: number;
   /** The duplicates. */
   readonly #fds = new Map<AsyncIoDescriptor, number>();
+  readonly #eventFds: EventFds | undefined;
+  readonly #events = new Set<WriteEvent>();
+  #isClosed = false;
 
-  constructor(kernel: Kernel, vm: number) {
+  /** `eventFds`: default: `createEvent` creates none. */
+  constructor(kernel: Kernel, vm: number, eventFds?: EventFds) {
     this.#kernel = kernel;
     this.#vm = vm;
+    this.#eventFds = eventFds;
   }
 
   /** Does nothing for a descriptor without an eventfd. */
   assign(descriptor: AsyncIoDescriptor): void {
-    if (descriptor.fd === undefined) return;
+    if (descriptor.fd === undefined || this.#isClosed) return;
     const fd = this.#kernel.calls.duplicate(descriptor.fd);
     if (fd < 0) return;
     const results = this.#configure(descriptor, fd, 0);
@@ -52,8 +59,37 @@ export class KvmEventFds {
     this.#kernel.calls.close(fd);
   }
 
-  /** The VM ends, and its entries with it. */
+  createEvent(onWrites: (count: number) => void): WriteEvent | undefined {
+    const fds = this.#eventFds;
+    if (fds === undefined || this.#isClosed) return undefined;
+    let fd: number;
+    try {
+      fd = fds.create();
+    } catch {
+      return undefined;
+    }
+    const drain = (): void => {
+      const count = this.#events.has(event) ? fds.read(fd) : 0n;
+      if (count !== 0n) onWrites(Number(count));
+    };
+    const polling = fds.poll(fd, drain);
+    const event: WriteEvent = {
+      fd,
+      drain,
+      close: () => {
+        if (!this.#events.delete(event)) return;
+        polling.close();
+        fds.close(fd);
+      },
+    };
+    this.#events.add(event);
+    return event;
+  }
+
+  /** The VM ends, and its entries with it. Nothing is assigned any more. */
   close(): void {
+    this.#isClosed = true;
+    for (const event of [...this.#events]) event.close();
     for (const fd of this.#fds.values()) this.#kernel.calls.close(fd);
     this.#fds.clear();
   }

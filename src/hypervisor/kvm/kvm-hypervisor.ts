@@ -7,6 +7,7 @@
  * The other side is kvm-thread.ts.
  */
 
+import { host } from '../../host/current.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
@@ -74,7 +75,7 @@ export class KvmHypervisor implements Hypervisor {
 async function createMachine(config: VmConfig): Promise<KvmMachine> {
   const state = await kvmAvailability();
   if (!state.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', state.reason, { remedy: state.remedy });
-  const kernel = await Kernel.open();
+  const [kernel, eventFds] = await Promise.all([Kernel.open(), host.openEventFds()]);
   const kvm = kernel.calls.open();
   if (kvm < 0) throw kernel.error('open of /dev/kvm', -kvm);
   try {
@@ -83,7 +84,7 @@ async function createMachine(config: VmConfig): Promise<KvmMachine> {
       throw new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on KVM has at most ${limit}`, {
         remedy: `Ask for at most ${limit} vCPUs`,
       });
-    return new KvmMachine(kernel, kvm, config);
+    return new KvmMachine(kernel, kvm, config, eventFds);
   } catch (error) {
     if (error instanceof UpcallError) throw error;
     throw new UpcallError('VM_LIMIT', `the kernel creates no VM: ${errorText(error).message}`, {

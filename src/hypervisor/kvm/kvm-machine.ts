@@ -9,6 +9,7 @@
  * buffers, and the descriptors are closed before it lets go of them.
  */
 
+import type { EventFds } from '../../host/event-fds.js';
 import type { KvmCalls } from '../../host/kvm-calls.js';
 import { GuestMemory, type GuestMemoryHandle } from '../guest-memory.js';
 import type { VmConfig } from '../hypervisor.js';
@@ -60,15 +61,18 @@ export class KvmMachine implements VmMachine {
   readonly #vcpus: MachineVcpu[] = [];
   readonly #chips: Uint8Array[] = [];
 
-  /** Throws with the request that failed, and then leaves nothing open. */
-  constructor(kernel: Kernel, kvm: number, config: VmConfig) {
+  /**
+   * `eventFds`: as for KvmEventFds. Throws with the request that failed, and then leaves nothing
+   * open.
+   */
+  constructor(kernel: Kernel, kvm: number, config: VmConfig, eventFds?: EventFds) {
     this.#kernel = kernel;
     this.#vcpuCount = config.vcpuCount;
     this.#runBytes = kernel.call(kvm, Request.GET_VCPU_MMAP_SIZE);
     const buffer = this.#calls.allocate(config.memoryBytes);
     this.memory = new GuestMemory({ buffer, byteOffset: 0, byteLength: config.memoryBytes });
     this.kernelVm = kernel.call(kvm, Request.CREATE_VM);
-    this.events = new KvmEventFds(kernel, this.kernelVm);
+    this.events = new KvmEventFds(kernel, this.kernelVm, eventFds);
     try {
       this.#build(kvm, config);
     } catch (error) {
