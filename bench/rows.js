@@ -47,6 +47,7 @@ const FILES = [
   'cases/busy-machine.js',
   'cases/idle-gaps.js',
   'cases/guest-loop.js',
+  'cases/kvm.js',
   'cases/debian-boot.js',
   'cases/console.js',
   'cases/disk.js',
