@@ -24,6 +24,8 @@ export interface EventFds {
   adopt(fd: number): boolean;
   /** Whether the counter is not 0. */
   isReadable(fd: number): boolean;
+  /** Those of `fds` whose counter is not 0, by one system call. */
+  readableOf(fds: readonly number[]): number[];
   /** Returns the counter and sets it to 0. Returns 0n if there was no signal. */
   read(fd: number): bigint;
   /** Adds 1 to the counter, which is a signal. A full counter stays full. */

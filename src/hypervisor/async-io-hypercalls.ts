@@ -36,11 +36,6 @@ export interface AsyncIoDescriptor {
 /** An eventfd for a descriptor: its writes are counted there and not in the ring. */
 export interface WriteEvent {
   readonly fd: number;
-  /**
-   * Calls back for the writes that were made since, if there were any. The event loop does so, too,
-   * and later.
-   */
-  drain(): void;
   /** After its descriptor was deassigned. There are no callbacks any more. */
   close(): void;
 }
@@ -64,6 +59,11 @@ export interface AsyncIoHypercalls {
    * by eventfds, or if there can be no more. Left out: the same.
    */
   createEvent?(onWrites: (count: number) => void): WriteEvent | undefined;
+  /**
+   * Calls back now for the events of `createEvent` that were written to. The event loop does so,
+   * too, and later.
+   */
+  drainEvents?(): void;
   /**
    * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's
    * clock and power register itself. Here they are devices of the Service VM. Returns false if the

@@ -81,6 +81,8 @@ export interface CompletedWrites {
   deassign(descriptor: AsyncIoDescriptor): void;
   /** As AsyncIoHypercalls.createEvent. */
   createEvent(onWrites: (count: number) => void): WriteEvent | undefined;
+  /** As AsyncIoHypercalls.drainEvents. */
+  drainEvents(): void;
 }
 
 export interface AsyncIoHandle {
@@ -174,6 +176,10 @@ export class AsyncIo implements AsyncIoHypercalls {
 
   createEvent(onWrites: (count: number) => void): WriteEvent | undefined {
     return this.completed?.createEvent(onWrites);
+  }
+
+  drainEvents(): void {
+    this.completed?.drainEvents();
   }
 
   /**

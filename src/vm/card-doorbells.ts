@@ -98,12 +98,6 @@ export class CardDoorbells {
     this.#placed.delete(card);
   }
 
-  /** Rings cards before the pass's requests: a write before a request is seen before it. */
-  #drain(): void {
-    for (const bars of this.#placed.values())
-      for (const placed of bars.values()) for (const { event } of placed) event.writes?.drain();
-  }
-
   /**
    * Sets up asynchronous I/O with the first card that has a doorbell: a VM without one keeps its
    * shorter path.
@@ -114,7 +108,8 @@ export class CardDoorbells {
     hypercalls.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES));
     this.#events = new AsyncIoEvents(hypercalls);
     this.#work.add(this.#events);
-    this.#work.add({ hasWork: false, run: () => this.#drain() });
+    // A write to a doorbell is seen before a later request of the vCPU.
+    if (hypercalls.drainEvents !== undefined) this.#work.add({ hasWork: false, run: () => hypercalls.drainEvents?.() });
     return this.#events;
   }
 }

@@ -170,6 +170,10 @@ export class CountedDescriptors implements EventFds {
     return false;
   }
 
+  readableOf(): number[] {
+    return [];
+  }
+
   read(): bigint {
     return 0n;
   }

@@ -30,7 +30,8 @@ export class KvmEventFds implements CompletedWrites {
   /** The duplicates. */
   readonly #fds = new Map<AsyncIoDescriptor, number>();
   readonly #eventFds: EventFds | undefined;
-  readonly #events = new Set<WriteEvent>();
+  /** Of `createEvent`, by descriptor. */
+  readonly #events = new Map<number, { readonly drain: () => void; readonly close: () => void }>();
   #isClosed = false;
 
   /** `eventFds`: default: `createEvent` creates none. */
@@ -69,27 +70,29 @@ export class KvmEventFds implements CompletedWrites {
       return undefined;
     }
     const drain = (): void => {
-      const count = this.#events.has(event) ? fds.read(fd) : 0n;
+      const count = fds.read(fd);
       if (count !== 0n) onWrites(Number(count));
     };
     const polling = fds.poll(fd, drain);
-    const event: WriteEvent = {
-      fd,
-      drain,
-      close: () => {
-        if (!this.#events.delete(event)) return;
-        polling.close();
-        fds.close(fd);
-      },
+    const close = (): void => {
+      if (!this.#events.delete(fd)) return;
+      polling.close();
+      fds.close(fd);
     };
-    this.#events.add(event);
-    return event;
+    this.#events.set(fd, { drain, close });
+    return { fd, close };
+  }
+
+  /** One system call, and one for each event that was written to. */
+  drainEvents(): void {
+    // A callback may close other events.
+    for (const fd of this.#eventFds?.readableOf([...this.#events.keys()]) ?? []) this.#events.get(fd)?.drain();
   }
 
   /** The VM ends, and its entries with it. Nothing is assigned any more. */
   close(): void {
     this.#isClosed = true;
-    for (const event of [...this.#events]) event.close();
+    for (const { close } of [...this.#events.values()]) close();
     for (const fd of this.#fds.values()) this.#kernel.calls.close(fd);
     this.#fds.clear();
   }

@@ -16,6 +16,10 @@ const EFD_NONBLOCK = 0o4000;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const POLLIN = 1;
+/** struct pollfd: the descriptor, the awaited events, the events that were found. */
+const POLLFD_BYTES = 8;
+const POLLFD_EVENTS = 4;
+const POLLFD_FOUND = 6;
 /** An eventfd is read and written as a u64. */
 const COUNTER_BYTES = 8;
 /** Where the link in /proc/self/fd of an eventfd points. */
@@ -69,11 +73,18 @@ class LinuxEventFds implements EventFds {
   }
 
   isReadable(fd: number): boolean {
-    // struct pollfd: the descriptor, then the awaited events.
-    const request = new DataView(new ArrayBuffer(8));
-    request.setInt32(0, fd, true);
-    request.setInt16(4, POLLIN, true);
-    return Number(this.#poll(new Uint8Array(request.buffer), 1, 0)) > 0;
+    return this.readableOf([fd]).length > 0;
+  }
+
+  readableOf(fds: readonly number[]): number[] {
+    if (fds.length === 0) return [];
+    const request = new DataView(new ArrayBuffer(POLLFD_BYTES * fds.length));
+    fds.forEach((fd, index) => {
+      request.setInt32(POLLFD_BYTES * index, fd, true);
+      request.setInt16(POLLFD_BYTES * index + POLLFD_EVENTS, POLLIN, true);
+    });
+    if (Number(this.#poll(new Uint8Array(request.buffer), fds.length, 0)) <= 0) return [];
+    return fds.filter((_, index) => (request.getInt16(POLLFD_BYTES * index + POLLFD_FOUND, true) & POLLIN) !== 0);
   }
 
   read(fd: number): bigint {
