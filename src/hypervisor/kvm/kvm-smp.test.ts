@@ -19,6 +19,8 @@ import { whyNoKvm } from './fixtures/needed-kvm.js';
 
 const skip = await whyNoKvm();
 const ROUNDS = 8;
+/** A guest that finds no processors, or whose vCPUs do not all arrive, never ends. */
+const LIMIT_MS = 120_000;
 // The guest's ranges and registers (guests/smp.asm).
 const PORTS = 0x600;
 const MEMORY = 0xd000_0000;
@@ -92,7 +94,7 @@ function expected(vcpu: number): string[] {
 describe('all vCPUs of the guest smp', { skip }, () => {
   for (const vcpus of [2, 4, 16])
     for (const acpi of vcpus === 4 ? [true, false] : [true])
-      test(`${vcpus} vCPUs, found in the ${acpi ? 'MADT' : 'MP table'}`, async () => {
+      test(`${vcpus} vCPUs, found in the ${acpi ? 'MADT' : 'MP table'}`, { timeout: LIMIT_MS }, async () => {
         const serviceVm = new ServiceVm(new KvmHypervisor());
         const recorder = new Recorder(vcpus);
         try {
