@@ -36,7 +36,10 @@ export interface Bench {
   read(offset: number, size: AccessSize, bar?: number): Promise<number>;
   /** `value` is truncated to `size` bytes. Rejects with what the device throws. */
   write(offset: number, size: AccessSize, value: number, bar?: number): Promise<void>;
-  /** The register's value, read without side effects. Undefined: it cannot be known. */
+  /**
+   * The register's value, read without side effects. Undefined: it cannot be known. `name`: that of
+   * the register, where several have this offset; without it the device chooses.
+   */
   peek(offset: number, size: AccessSize, name?: string, bar?: number): number | undefined;
   /**
    * Of a device: the level of interrupt line `number`, or whether any is high. Of a card: that of

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { turn } from './fixtures/turn.js';
 import { TestCard } from './fixtures/test-card.js';
-import { serverOf, TestClient, transfer } from './fixtures/test-client.js';
+import { message, serverOf, TestClient, transfer } from './fixtures/test-client.js';
 import { Command, Errno, Irq, IrqSet, MAX_DMA_REGIONS, MAX_QUEUED_COMMANDS, Region } from './protocol.js';
 import { MAX_AHEAD_BYTES } from './session.js';
 
@@ -45,6 +45,18 @@ describe('a hostile client', () => {
     assert.equal(client.write(3, 12, 4, 1), 0);
     card.handle.interrupt(0);
     assert.deepEqual([...events.signals], [[10, 1]]);
+  });
+
+  test('gets no answer to an answer, whatever command it names', async (t) => {
+    const { client } = await enabled(t);
+    // DMA goes by messages from here on, so that writes are posted.
+    client.mapMemory(0n, 0x1000n);
+    const id = client.post(Command.REGION_WRITE, transfer(0, 0, 4, 7));
+    assert.equal(client.replyTo(id)?.error, 0);
+    const before = client.stream.sent.length;
+    client.raw(message(id + 1, Command.REGION_WRITE, transfer(0, 0, 4, 7), 1));
+    assert.equal(client.stream.sent.length, before);
+    assert.equal(client.read(0, 0, 4), 7);
   });
 
   test('that sends commands instead of the answer to a DMA loses the card', async (t) => {

@@ -145,8 +145,9 @@ export class VfioUserSession {
    * that waits for the answer would answer no message (ServedFunction.isPosted).
    */
   #post(message: Message): Message {
-    const { command, payload, wantsNoReply } = message;
-    if (command !== Command.REGION_WRITE || wantsNoReply || payload.byteLength <= Bytes.TRANSFER) return message;
+    const { command, isReply, payload, wantsNoReply } = message;
+    if (isReply || command !== Command.REGION_WRITE || wantsNoReply) return message;
+    if (payload.byteLength <= Bytes.TRANSFER) return message;
     const length = payload.byteLength - Bytes.TRANSFER;
     if (payload.getUint32(12, true) !== length || length > MAX_DATA) return message;
     if (!this.#served.isPosted(payload.getUint32(8, true), payload.getBigUint64(0, true), length)) return message;

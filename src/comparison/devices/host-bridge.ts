@@ -93,6 +93,7 @@ export const HOST_BRIDGE: ComparedDevice = {
     ...[select(0x58), write(DATA + 1, 0), write(DATA + 2, 0, 2), select(0x5c), write(DATA, 0, 4)],
   ],
   action,
+  // Reserved bits: a shrinker that cleared bits could leave what the data sheet defines.
   anyValue: false,
   explained: [
     {
