@@ -206,6 +206,12 @@ for (const [name, { make, prepare, exempt = [], unchecked: known = [], notRandom
     );
   });
 
+/** Why the kit cannot check them. */
+const NOT_CHECKED: Readonly<Record<string, string>> = {
+  'smp-counters': 'a read of MEET waits until other vCPUs read it, and a bench has none',
+};
+for (const [name, reason] of Object.entries(NOT_CHECKED)) test(name, { skip: reason }, () => undefined);
+
 test('every device with a register map is listed, and so is every example', () => {
   const source = new URL('../../src/device-model/devices/', import.meta.url);
   const names = (readdirSync(source, { recursive: true }) as string[])
@@ -216,7 +222,7 @@ test('every device with a register map is listed, and so is every example', () =
   assert.ok(names.length >= 10, names.join(' '));
   const all = [...names, ...readdirSync(examples).map((file) => file.replace(/\.js$/, ''))];
   assert.deepEqual(
-    all.filter((name) => !(name in ENTRIES)),
+    all.filter((name) => !(name in ENTRIES) && !(name in NOT_CHECKED)),
     [],
   );
 });

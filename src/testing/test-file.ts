@@ -35,6 +35,7 @@ test(${JSON.stringify(message)}, async () => {
   const bench = await ${create}();
   try {
     await play(bench, ${JSON.stringify(program)});
+    // Some faults show only here: a device that throws, for example.
     bench.reset();
   } finally {
     bench.close();

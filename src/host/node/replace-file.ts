@@ -3,18 +3,17 @@
  *
  * Called by: node-host.ts, which loads it on demand.
  *
- * The unfinished file has the name of the file, the process's number and a counter. It is removed
- * if anything fails. If the process is killed meanwhile, that one stays, and the file is the old
- * one.
+ * The unfinished file has the name of the file and a random number: several threads, and processes
+ * of the same number in other containers, may replace a file at the same time. It is removed if
+ * anything fails. If the process is killed meanwhile, that one stays, and the file is the old one.
  */
 
+import { randomUUID } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
-
-let replacements = 0;
 
 /** Writes `parts` one after the other. Rejects with Node's error, and then `file` is as before. */
 export async function replaceFile(file: string, parts: readonly Uint8Array[]): Promise<void> {
-  const unfinished = `${file}.${process.pid}-${replacements++}.tmp`;
+  const unfinished = `${file}.${randomUUID()}.tmp`;
   try {
     const handle = await open(unfinished, 'wx', 0o600);
     try {
