@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { faint, missedByTab, nameless } from './page-audit.js';
-import { findChromium } from './page-browser.js';
+import { findChromium, whyNoPage } from './page-browser.js';
 import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
-const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
-const skip =
-  chromium === undefined
-    ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
-    : !isBuilt && 'the page is not built: npm run build:page';
+const skip = whyNoPage();
 
 /** Blocks its thread in a write: it can neither answer the guest nor be peeked. */
 const BLOCKING_DEVICE = `export default class {

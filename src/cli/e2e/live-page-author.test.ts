@@ -6,16 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { delay } from '../../sync/bounded-wait.js';
-import { findChromium } from './page-browser.js';
+import { findChromium, whyNoPage } from './page-browser.js';
 import { PageFixture } from './page-fixture.js';
 import { MAIN, start } from './upcall-process.js';
 
 const chromium = findChromium();
-const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
-const skip =
-  chromium === undefined
-    ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
-    : !isBuilt && 'the page is not built: npm run build:page';
+const skip = whyNoPage();
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-page-author-'));
 after(() => rmSync(folder, { recursive: true }));

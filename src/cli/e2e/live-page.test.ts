@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
-import { findChromium, launch, openPage, serve, type Served } from './page-browser.js';
+import { findChromium, launch, openPage, serve, type Served, whyNoPage } from './page-browser.js';
 import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
-const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
-const skip =
-  chromium === undefined
-    ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
-    : !isBuilt && 'the page is not built: npm run build:page';
+const skip = whyNoPage();
 
 describe('the live page', { skip }, () => {
   const fixture = new PageFixture(chromium ?? '');

@@ -3,7 +3,7 @@
  * Requests to other servers and the browser's errors are recorded.
  */
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
@@ -20,6 +20,14 @@ export function findChromium(): string | undefined {
     .split(delimiter)
     .flatMap((folder) => NAMES.map((name) => join(folder, name)))
     .find(isExecutable);
+}
+
+/** Why a test with a browser cannot run here, or false. */
+export function whyNoPage(): string | false {
+  if (findChromium() === undefined)
+    return 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM';
+  const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
+  return !isBuilt && 'the page is not built: npm run build:page';
 }
 
 function isExecutable(path: string): boolean {

@@ -21,17 +21,13 @@ async function run(...parameters: string[]) {
   return start(process.execPath, [MAIN, 'serve', ...parameters]).ended;
 }
 
+function serve(socket: string, device: string, ...more: string[]) {
+  return start(process.execPath, [MAIN, 'serve', '--vfio-user', socket, '--device', device, ...more]);
+}
+
 test('a card is served until a signal ends it, and its statistics are printed', async () => {
   const socket = join(folder, 'card');
-  const serving = start(process.execPath, [
-    MAIN,
-    'serve',
-    '--vfio-user',
-    socket,
-    '--device',
-    `${copier}@pci`,
-    '--stats',
-  ]);
+  const serving = serve(socket, `${copier}@pci`, '--stats');
   await new Promise<void>((resolve) =>
     serving.child.stderr.on('data', () => {
       if (existsSync(socket)) resolve();
@@ -62,15 +58,7 @@ test('with --watch, each save replaces the card under its client', async () => {
     write() {}
   }`;
   writeFileSync(module, card(1));
-  const serving = start(process.execPath, [
-    MAIN,
-    'serve',
-    '--vfio-user',
-    socket,
-    '--device',
-    `${module}@pci`,
-    '--watch',
-  ]);
+  const serving = serve(socket, `${module}@pci`, '--watch');
   const seen = (pattern: RegExp): Promise<void> =>
     new Promise((resolve) => {
       let text = '';
