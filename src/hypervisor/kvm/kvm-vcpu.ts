@@ -97,12 +97,9 @@ export class KvmVcpu implements VcpuProgram {
     if (result < 0) return this.#interrupted(-result);
     switch (this.#run.reason) {
       case ExitReason.IO:
-        this.#words.running(this.#vcpu);
-        this.#access(() => this.#ports());
-        return 0;
       case ExitReason.MMIO:
         this.#words.running(this.#vcpu);
-        this.#access(() => this.#outsideRam());
+        this.#access();
         return 0;
       // The kernel's controllers make it wait for interrupts itself. This is for one that does not.
       case ExitReason.HLT:
@@ -154,10 +151,11 @@ export class KvmVcpu implements VcpuProgram {
   }
 
   /** Runs `work`, which may end in a #GP of the guest. */
-  #access(work: () => void): void {
+  #access(): void {
     this.#isOpen = true;
     try {
-      work();
+      if (this.#run.reason === ExitReason.IO) this.#ports();
+      else this.#outsideRam();
     } catch (error) {
       if (!(error instanceof GeneralProtection)) throw error;
       this.#injectProtectionFault();
