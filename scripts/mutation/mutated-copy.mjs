@@ -6,6 +6,8 @@ import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+/** What tests read beside the compiled sources. */
+const SHARED = ['node_modules', 'conformance', 'examples', 'guests', 'native', 'package.json', 'src', 'templates'];
 /** Runs test files one after the other in one process, which is quicker than a process for each. */
 const RUNNER = 'for (const file of process.argv.slice(2)) await import(file);\n';
 
@@ -26,8 +28,7 @@ export class MutatedCopy {
     // Tests run programs of it as another user.
     chmodSync(this.#folder, 0o755);
     cpSync(dist, join(this.#folder, 'dist'), { recursive: true });
-    for (const shared of ['node_modules', 'conformance', 'guests', 'native', 'package.json', 'src'])
-      symlinkSync(join(root, shared), join(this.#folder, shared));
+    for (const shared of SHARED) symlinkSync(join(root, shared), join(this.#folder, shared));
     writeFileSync(join(this.#folder, 'runner.mjs'), RUNNER);
   }
 

@@ -5,7 +5,7 @@
  * Called by: planSession.
  */
 
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { isSnapshot } from '../../vm/snapshot/snapshot-file.js';
 import { readSnapshot, type Snapshot } from '../../vm/snapshot/snapshot.js';
@@ -59,10 +59,10 @@ export async function namedSnapshot(name: string | undefined, options: RunOption
 /** False if the file cannot be read: the reader of images then says why. */
 async function hasMagic(file: string): Promise<boolean> {
   try {
+    // A pipe has no position, must not lose its first bytes, and is not open before it has a writer.
+    if (!(await stat(file)).isFile()) return false;
     const handle = await open(file);
     try {
-      // A pipe has no position, and must not lose its first bytes.
-      if (!(await handle.stat()).isFile()) return false;
       const { buffer, bytesRead } = await handle.read(new Uint8Array(MAGIC_BYTES), 0, MAGIC_BYTES, 0);
       return isSnapshot(buffer.subarray(0, bytesRead));
     } finally {
