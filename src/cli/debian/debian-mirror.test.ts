@@ -35,6 +35,7 @@ async function mirror(
   const work = join(folder, `run-${runs++}`);
   await mkdir(work);
   return new DebianMirror({
+    architecture: 'i386',
     url: archive.url,
     folder: work,
     keys: [archive.key],

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import type { Architecture } from './architecture.js';
 import { downloadBytes, downloadTo } from './http-download.js';
 import { readFields, type PackageFields } from './package-fields.js';
 import type { PackageSource, Progress } from './package-source.js';
@@ -18,6 +19,7 @@ import type { GuestSources } from './root-files.js';
 import { readSignedRelease, type IndexedFile } from './signed-release.js';
 
 export interface MirrorOptions {
+  readonly architecture: Architecture;
   /** E.g. "https://deb.debian.org/debian". */
   readonly url: string;
   /** Packages are written to this folder. */
@@ -29,7 +31,6 @@ export interface MirrorOptions {
 
 /** The last release with kernels for i386. */
 const CODENAME = 'bookworm';
-const INDEX = 'main/binary-i386/Packages.gz';
 /** Limits, each several times what Debian 12 has: 151 kB, 12 MB, 49 MB, and 70 MB for a kernel. */
 const MAX_RELEASE_BYTES = 4 * 2 ** 20;
 const MAX_INDEX_BYTES = 64 * 2 ** 20;
@@ -40,28 +41,32 @@ const MIB = 2 ** 20;
 const POOL_PATH = /^pool\/(?:(?!\.\.)[\w.+~-]+\/)+[\w.+~%-]+\.deb$/;
 
 export class DebianMirror implements PackageSource {
-  readonly remedy = 'Give the mirror of an archive that has Debian 12 (bookworm) for i386';
+  readonly remedy: string;
   readonly #options: MirrorOptions;
+  /** The path of the list of packages, below that of the release. */
+  readonly #list: string;
   /** The text of Packages, and where each package's description begins. */
   #index = '';
   readonly #places = new Map<string, number>();
 
   constructor(options: MirrorOptions) {
+    this.remedy = `Give the mirror of an archive that has Debian 12 (bookworm) for ${options.architecture}`;
     this.#options = options;
+    this.#list = `main/binary-${options.architecture}/Packages.gz`;
   }
 
   async update(): Promise<string> {
-    const { keys, signal, progress } = this.#options;
+    const { architecture, keys, signal, progress } = this.#options;
     const release = `dists/${CODENAME}`;
-    const step = `Reading the signed package list of ${this.#options.url} (i386)`;
+    const step = `Reading the signed package list of ${this.#options.url} (${architecture})`;
     progress(step);
     const url = this.#urlOf(`${release}/InRelease`);
     const text = await downloadBytes({ url, maxBytes: MAX_RELEASE_BYTES, signal });
     const { files } = await readSignedRelease(text.toString(), { url, keys, codename: CODENAME });
-    const expected = files.get(INDEX);
-    if (expected === undefined) throw failed(`${url} has no ${INDEX}`, this.remedy);
+    const expected = files.get(this.#list);
+    if (expected === undefined) throw failed(`${url} has no ${this.#list}`, this.remedy);
     const packed = await downloadBytes({
-      url: this.#urlOf(`${release}/${INDEX}`),
+      url: this.#urlOf(`${release}/${this.#list}`),
       expected,
       maxBytes: MAX_INDEX_BYTES,
       signal,
@@ -69,7 +74,7 @@ export class DebianMirror implements PackageSource {
     });
     const unpacked = await promisify(gunzip)(packed, { maxOutputLength: MAX_UNPACKED_INDEX_BYTES }).catch(
       (error: unknown) => {
-        throw failed(`${url} has an ${INDEX} that cannot be unpacked: ${errorText(error).message}`, this.remedy);
+        throw failed(`${url} has an ${this.#list} that cannot be unpacked: ${errorText(error).message}`, this.remedy);
       },
     );
     this.#index = unpacked.toString();
@@ -122,7 +127,8 @@ export class DebianMirror implements PackageSource {
       show: (name) => this.#find(name),
       providers: (name) => provided.get(name) ?? [],
     });
-    if (missing.length > 0) throw failed(`${this.#options.url} has no ${missing.join(', ')} for i386`, this.remedy);
+    if (missing.length > 0)
+      throw failed(`${this.#options.url} has no ${missing.join(', ')} for ${this.#options.architecture}`, this.remedy);
     return this.download(chosen);
   }
 

@@ -94,6 +94,29 @@ test('kernel and busybox are fetched, the kernel is unpacked, and each step is r
   assert.deepEqual(await readdir(cacheDir), ['guest-3']);
 });
 
+test('for another architecture the kernel is another one, in a folder of its own', async () => {
+  const name = 'linux-image-6.1.0-9-amd64';
+  await put('linux-image-amd64.show', `Package: linux-image-amd64\nVersion: 2\nDepends: ${name} (= 6.1-4)\n`);
+  await put(`${name}.show`, `Package: ${name}\nVersion: 6.1-4\n`);
+  const module = kernelModule('virtio_blk', '', '6.1.0-9-amd64 SMP', [], 64);
+  await put(
+    `${name}.deb`,
+    debArchive([
+      ['./boot/vmlinuz-6.1.0-9-amd64', KERNEL],
+      ['./lib/modules/6.1.0-9-amd64/kernel/virtio_blk.ko', module],
+    ]),
+  );
+  const guest = await fetchDebian({ cacheDir, architecture: 'amd64' });
+  assert.equal(guest.version, '6.1-4');
+  assert.deepEqual(await (await PackageModules.open(guest.modules)).names(), ['virtio_blk']);
+  assert.equal((await fetchDebian({ cacheDir })).version, '6.1-2');
+  assert.deepEqual((await readdir(cacheDir)).sort(), ['guest-3', 'guest-amd64-1']);
+  await rm(join(distribution, 'linux-image-amd64.show'));
+  await put('linux-image-6.1.0-10-cloud-amd64.show', 'Package: linux-image-6.1.0-10-cloud-amd64\nVersion: 6.1-5\n');
+  await rm(cacheDir, { recursive: true });
+  assert.equal((await fetchDebian({ cacheDir, architecture: 'amd64' })).version, '6.1-4', 'not a kernel for clouds');
+});
+
 test('a cached guest is used without steps and without the tools', async () => {
   const first = await fetchDebian({ cacheDir });
   process.env['PATH'] = join(folder, 'nothing');

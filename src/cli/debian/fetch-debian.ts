@@ -1,5 +1,5 @@
 /**
- * fetchDebian: fetches the guest of `upcall run debian` once: Debian's i386 kernel and busybox,
+ * fetchDebian: fetches the guest of `upcall run debian` once: Debian's kernel and busybox,
  * without root. The machine's own apt fetches them. Without apt, or if the operator names a mirror,
  * they are read from the mirror by HTTPS.
  *
@@ -15,6 +15,7 @@ import { host } from '../../host/current.js';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { currentKernelPackage, findKernelPackage, type Architecture } from './architecture.js';
 import { exists, fromCache } from './cache-folder.js';
 import { readDeb } from './deb-file.js';
 import { buildInitramfs } from './initramfs.js';
@@ -45,20 +46,14 @@ export interface FetchOptions extends SourceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Name of the finished folder. The number changes with the layout of its contents. */
-const READY = 'guest-3';
+/** Names of the finished folders. The number changes with the layout of their contents. */
+const READY: Readonly<Record<Architecture, string>> = { i386: 'guest-3', amd64: 'guest-amd64-1' };
 const MODULES = 'modules';
 /** Room in the cache, with what is removed at the end. */
-const ROOM_MB = 100;
-/**
- * Packages that depend on the current kernel, the one for older processors first: it needs the
- * fewest features.
- */
-const KERNEL_PACKAGES = ['linux-image-686', 'linux-image-686-pae'] as const;
+const ROOM_MB = 150;
 const BUSYBOX_PACKAGE = 'busybox-static';
 const BUSYBOX_PATH = /^(?:usr\/)?bin\/busybox$/;
-const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
-const OWN_KERNEL = 'give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd';
+const OWN_KERNEL = 'give a kernel and an initial RAM disk of your own with --kernel and --initrd';
 
 export function debianCacheDir(): string {
   return join(host.cacheFolder, 'debian');
@@ -70,15 +65,15 @@ export function debianCacheDir(): string {
  * be used, and with the signal's reason after an abort.
  */
 export function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
-  const { cacheDir = debianCacheDir(), progress = () => undefined, signal } = options;
+  const { cacheDir = debianCacheDir(), progress = () => undefined, architecture = 'i386', signal } = options;
   return fromCache(cacheDir, {
-    name: READY,
+    name: READY[architecture],
     room: ROOM_MB,
     signal,
     open: openReady,
     build: async (result, work) => {
       const { source, problem } = await openSource(work, progress, options);
-      await fetchInto(result, source, problem, progress, signal);
+      await fetchInto(result, source, architecture, problem, progress, signal);
     },
   });
 }
@@ -87,16 +82,17 @@ export function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
 async function fetchInto(
   result: string,
   source: PackageSource,
+  architecture: Architecture,
   problem: string,
   progress: Progress,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const kernel = await findKernel(source);
+  const kernel = await findKernelPackage(source, architecture);
   const busybox = await source.show(BUSYBOX_PACKAGE);
   if (kernel === undefined || busybox === undefined) {
-    const missing = kernel === undefined ? KERNEL_PACKAGES[0] : BUSYBOX_PACKAGE;
+    const missing = kernel === undefined ? currentKernelPackage(architecture) : BUSYBOX_PACKAGE;
     if (problem !== '') throw failed(`apt-get update failed: ${problem}`, `Check the network, or ${OWN_KERNEL}`);
-    throw failed(`no source has the package ${missing} for i386`, `${source.remedy}. Or ${OWN_KERNEL}`);
+    throw failed(`no source has the package ${missing} for ${architecture}`, `${source.remedy}. Or ${OWN_KERNEL}`);
   }
   const [kernelFile = '', busyboxFile = ''] = await source.download([kernel.name, BUSYBOX_PACKAGE]);
 
@@ -111,23 +107,6 @@ async function fetchInto(
   if (program === undefined) throw lacking(busyboxFile, 'bin/busybox');
   await writeFile(join(result, 'busybox'), program.content);
   await writeFile(join(result, 'version'), `${kernel.version}\n`);
-}
-
-/** The name and version of the kernel's package. Undefined if no source has one. */
-async function findKernel(source: PackageSource): Promise<{ name: string; version: string } | undefined> {
-  const names: string[] = [];
-  for (const name of KERNEL_PACKAGES) {
-    const depends = (await source.show(name))?.get('Depends') ?? '';
-    names.push(...depends.split(/[,|]/).map((dependency) => dependency.trim().split(' ')[0] as string));
-  }
-  // If no package points to the current kernel, or no source has that one, take the newest.
-  const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true });
-  names.push(...(await source.names('linux-image-')).filter((name) => !name.includes('-rt-')).sort(newestFirst));
-  for (const name of names.filter((candidate) => KERNEL_NAME.test(candidate))) {
-    const version = (await source.show(name))?.get('Version');
-    if (version !== undefined) return { name, version };
-  }
-  return undefined;
 }
 
 function lacking(file: string, path: string): UpcallError {

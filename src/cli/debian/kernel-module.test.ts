@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { elf, PACKED_ELF_BYTES } from '../../hypervisor/boot/fixtures/kernel-images.js';
-import { elfModule, kernelModule } from './fixtures/kernel-module.js';
+import { elfModule, kernelModule, VERMAGIC } from './fixtures/kernel-module.js';
 import { readKernelModule, withoutSignature } from './kernel-module.js';
 
 test('name, dependencies and kernel are read, with underscores in names', () => {
@@ -13,12 +13,14 @@ test('name, dependencies and kernel are read, with underscores in names', () => 
     { name: 'virtio_rng', depends: ['virtio', 'rng_core'], vermagic: '6.1.0 SMP' },
   );
   assert.deepEqual(readKernelModule('x.ko', kernelModule('alone')).depends, []);
+  const { name: name64, depends: depends64 } = readKernelModule('x.ko', kernelModule('kvm-amd', 'kvm', '6', [], 64));
+  assert.deepEqual([name64, depends64], ['kvm_amd', ['kvm']]);
 });
 
 test('what is not a module is reported with the file’s name', () => {
   const cases: readonly (readonly [bytes: Uint8Array, message: RegExp])[] = [
-    [Buffer.from('text'), /x\.ko: not a kernel module for i386/],
-    [Buffer.alloc(0), /x\.ko: not a kernel module for i386/],
+    [Buffer.from('text'), /x\.ko: not a kernel module for i386 or x86-64/],
+    [Buffer.alloc(0), /x\.ko: not a kernel module for i386 or x86-64/],
     [elfModule('name=x\0vermagic=y\0', '.modular'), /x\.ko: not a kernel module: it has no section \.modinfo/],
     [elfModule('name=x\0'), /x\.ko: .*no name or no vermagic/],
     [elfModule('vermagic=x\0'), /x\.ko: .*no name or no vermagic/],
@@ -28,8 +30,12 @@ test('what is not a module is reported with the file’s name', () => {
     assert.throws(() => readKernelModule('x.ko', bytes), { code: 'IMAGE_MALFORMED', message });
 });
 
-test('a module that is cut off anywhere is malformed, and any changed byte breaks nothing else', () => {
-  const bytes = kernelModule('name', 'a,b');
+for (const bits of [32, 64] as const)
+  test(`a module of ${bits} bits that is cut off anywhere is malformed, and any changed byte breaks nothing else`, () => {
+    cutOffAndChanged(kernelModule('name', 'a,b', VERMAGIC, [], bits));
+  });
+
+function cutOffAndChanged(bytes: Buffer): void {
   for (let length = 0; length < bytes.length; length++)
     assert.throws(() => readKernelModule('x.ko', bytes.subarray(0, length)), { code: 'IMAGE_MALFORMED' });
   for (let at = 0; at < bytes.length; at++)
@@ -42,7 +48,7 @@ test('a module that is cut off anywhere is malformed, and any changed byte break
         assert.ok(error instanceof UpcallError && error.code === 'IMAGE_MALFORMED', `byte ${at}: ${String(error)}`);
       }
     }
-});
+}
 
 test('a signature is removed, and only one that fits', () => {
   const module = kernelModule('signed');

@@ -6,6 +6,7 @@
  */
 
 import { isElf32ForI386 } from '../../hypervisor/boot/elf32.js';
+import { isElf64ForX86 } from '../../hypervisor/boot/elf64.js';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 
 export interface KernelModule {
@@ -18,7 +19,20 @@ export interface KernelModule {
   readonly bytes: Uint8Array;
 }
 
-const SECTION_HEADER_BYTES = 40;
+/** Offsets of what `section` reads, in the header of the file and in that of a section. */
+interface Layout {
+  readonly table: number;
+  readonly entrySize: number;
+  readonly count: number;
+  readonly names: number;
+  readonly headerBytes: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+const ELF32: Layout = { table: 32, entrySize: 46, count: 48, names: 50, headerBytes: 40, offset: 16, length: 20 };
+/** Values of 64 bits, whose low half is enough for a file in memory. */
+const ELF64: Layout = { table: 40, entrySize: 58, count: 60, names: 62, headerBytes: 64, offset: 24, length: 32 };
 /** Real modules have about forty. With `-ffunction-sections` each function has one. */
 const MAX_SECTIONS = 0xff00;
 /** Limit of .modinfo: real ones have a few kilobytes. */
@@ -29,10 +43,11 @@ export function moduleName(name: string): string {
   return name.replaceAll('-', '_');
 }
 
-/** Throws IMAGE_MALFORMED, with `file` in the message, if it is not a module for i386. */
+/** Throws IMAGE_MALFORMED, with `file` in the message, if it is no module for i386 or x86-64. */
 export function readKernelModule(file: string, bytes: Uint8Array): KernelModule {
   const image = new ImageReader(file, bytes);
-  if (!isElf32ForI386(image)) throw image.malformed('not a kernel module for i386 (a 32-bit ELF file)');
+  if (!isElf32ForI386(image) && !isElf64ForX86(image))
+    throw image.malformed('not a kernel module for i386 or x86-64 (an ELF file)');
   const information = moduleInformation(image);
   const name = information.get('name');
   const vermagic = information.get('vermagic');
@@ -69,24 +84,25 @@ function moduleInformation(image: ImageReader): ReadonlyMap<string, string> {
   return values;
 }
 
-/** The content of a section. Offsets in the headers are those of ELF32. */
+/** The content of a section. */
 function section(image: ImageReader, name: string): Uint8Array {
-  const table = image.u32(32);
-  const entrySize = image.u16(46);
-  const count = image.u16(48);
-  if (entrySize < SECTION_HEADER_BYTES || count > MAX_SECTIONS)
+  const layout = isElf64ForX86(image) ? ELF64 : ELF32;
+  const table = image.u32(layout.table);
+  const entrySize = image.u16(layout.entrySize);
+  const count = image.u16(layout.count);
+  if (entrySize < layout.headerBytes || count > MAX_SECTIONS)
     throw image.malformed(`${count} section headers of ${entrySize} bytes`);
   // The table ends the file: without all of it, the file is cut off.
   image.slice(table, count * entrySize);
   const header = (index: number): number => table + index * entrySize;
-  const names = image.u32(header(image.u16(50)) + 16);
+  const names = image.u32(header(image.u16(layout.names)) + layout.offset);
   const wanted = `${name}\0`;
   for (let index = 0; index < count; index++) {
     const at = names + image.u32(header(index));
     if (!image.has(at, wanted.length) || latin1(image.slice(at, wanted.length)) !== wanted) continue;
-    const length = image.u32(header(index) + 20);
+    const length = image.u32(header(index) + layout.length);
     if (length > MAX_INFORMATION_BYTES) throw image.malformed(`${name} has ${length} bytes`);
-    return image.slice(image.u32(header(index) + 16), length);
+    return image.slice(image.u32(header(index) + layout.offset), length);
   }
   throw image.malformed(`not a kernel module: it has no section ${name}`);
 }

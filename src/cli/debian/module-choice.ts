@@ -73,11 +73,12 @@ export class ModuleChoice {
   async inOrder(modules: PackageModules): Promise<ModuleToLoad[]> {
     if (this.#names.length === 0 && this.#files.length === 0) return [];
     const expected = await modules.vermagic();
+    const release = expected?.split(' ')[0] ?? '';
     for (const { name, vermagic } of this.#files)
       if (expected !== undefined && vermagic !== expected)
         throw invalid(
           `the module ${name} is built for the kernel "${vermagic}", and Debian's is "${expected}"`,
-          `Build it with the package linux-headers-${expected.split(' ')[0]} for i386`,
+          `Build it with the package linux-headers-${release} for ${release.endsWith('-amd64') ? 'amd64' : 'i386'}`,
         );
     const order = await modules.inOrder(this.#names, this.#files);
     return order.map((module) => ({ module, parameters: this.#parameters.get(module.name) ?? '' }));

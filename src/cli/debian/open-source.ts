@@ -2,18 +2,21 @@
  * openSource: where packages are fetched from: the machine's own apt, or a mirror by HTTPS if the
  * operator names one or there is no apt (other distributions, macOS, Windows).
  *
- * Called by: fetchDebian and rootImage.
+ * Called by: fetchDebian, rootImage and scripts/kvm-machine.mjs.
  */
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import type { Architecture } from './architecture.js';
 import { ARCHIVE_KEYS } from './archive-key.js';
 import { DebianMirror } from './debian-mirror.js';
 import type { PackageSource, Progress } from './package-source.js';
 import { PrivateApt } from './private-apt.js';
 
 export interface SourceOptions {
+  /** Default: i386. */
+  readonly architecture?: Architecture;
   /** The URL of a mirror. Default: apt, and without apt that of `mirrorWithoutApt`. */
   readonly mirror?: string | undefined;
   /** Default: Debian's own. */
@@ -36,11 +39,11 @@ export async function openSource(
   progress: Progress,
   options: SourceOptions,
 ): Promise<{ source: PackageSource; problem: string }> {
-  const { mirror, mirrorWithoutApt = DEFAULT_MIRROR, keys = ARCHIVE_KEYS, signal } = options;
+  const { architecture = 'i386', mirror, mirrorWithoutApt = DEFAULT_MIRROR, keys = ARCHIVE_KEYS, signal } = options;
   if (mirror === undefined) {
     const folder = join(work, 'apt');
     await mkdir(folder);
-    const source = await PrivateApt.open({ folder, architecture: 'i386', progress, signal });
+    const source = await PrivateApt.open({ folder, architecture, progress, signal });
     try {
       return { source, problem: await source.update() };
     } catch (error) {
@@ -49,6 +52,7 @@ export async function openSource(
   }
   const folder = join(work, 'mirror');
   await mkdir(folder);
-  const source = new DebianMirror({ url: mirror ?? mirrorWithoutApt, folder, keys, progress, signal });
+  const url = mirror ?? mirrorWithoutApt;
+  const source = new DebianMirror({ architecture, url, folder, keys, progress, signal });
   return { source, problem: await source.update() };
 }

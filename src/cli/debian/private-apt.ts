@@ -11,6 +11,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import type { Architecture } from './architecture.js';
 import { readFields, type PackageFields } from './package-fields.js';
 import { guestSources } from './guest-sources.js';
 import type { PackageSource, Progress } from './package-source.js';
@@ -20,22 +21,22 @@ import { runTool, type ToolResult } from './run-tool.js';
 export interface AptOptions {
   /** It must exist. */
   readonly folder: string;
-  readonly architecture: string;
+  readonly architecture: Architecture;
   readonly progress: Progress;
   readonly signal?: AbortSignal | undefined;
 }
 
 export class PrivateApt implements PackageSource {
-  readonly remedy =
-    'Add a source of Debian 12 (bookworm) for i386, or fetch without apt: --mirror https://deb.debian.org/debian';
+  readonly remedy: string;
   readonly folder: string;
+  readonly #architecture: Architecture;
   readonly #progress: Progress;
   readonly #configuration: string;
   readonly #signal: AbortSignal | undefined;
 
   /** Creates the files that apt needs in the folder. */
   static async open({ folder, architecture, progress, signal }: AptOptions): Promise<PrivateApt> {
-    const apt = new PrivateApt(folder, progress, signal);
+    const apt = new PrivateApt(folder, architecture, progress, signal);
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
     await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
     await writeFile(join(folder, 'status'), '');
@@ -43,8 +44,10 @@ export class PrivateApt implements PackageSource {
     return apt;
   }
 
-  private constructor(folder: string, progress: Progress, signal: AbortSignal | undefined) {
+  private constructor(folder: string, architecture: Architecture, progress: Progress, signal: AbortSignal | undefined) {
+    this.remedy = `Add a source of Debian 12 (bookworm) for ${architecture}, or fetch without apt: --mirror https://deb.debian.org/debian`;
     this.folder = folder;
+    this.#architecture = architecture;
     this.#progress = progress;
     this.#signal = signal;
     this.#configuration = join(folder, 'apt.conf');
@@ -52,7 +55,7 @@ export class PrivateApt implements PackageSource {
 
   /** Even if a source fails, the packages may be available. Throws TOOL_MISSING without apt. */
   async update(): Promise<string> {
-    this.#progress('Reading the package lists of the configured Debian sources (i386)');
+    this.#progress(`Reading the package lists of the configured Debian sources (${this.#architecture})`);
     const { status, lastLines } = await this.#run('apt-get', '-q', 'update');
     return status === 0 ? '' : lastLines;
   }
