@@ -8,7 +8,7 @@ import { ports } from '../../hsm/address-range.js';
 import { until } from '../../hsm/fixtures/turns.js';
 import { ServiceVm } from '../../vm/service-vm.js';
 import { KvmHypervisor } from './kvm-hypervisor.js';
-import { whyNoKvm } from './fixtures/needed-kvm.js';
+import { SLOWNESS, whyNoKvm } from './fixtures/needed-kvm.js';
 
 const skip = await whyNoKvm();
 const BAR = 0xc000;
@@ -65,43 +65,47 @@ function eventFds(): number {
   }).length;
 }
 
-test('a doorbell makes no exit, and is rung before the next request', { skip, timeout: 60_000 }, async () => {
-  const before = eventFds();
-  const serviceVm = new ServiceVm(new KvmHypervisor());
-  const code = [
-    ...[...config(0x10, BAR), ...config(0x04, 1)],
-    ...[...out(BAR + BELL), ...out(BAR + BELL), ...out(BAR + BELL), ...read(BAR)],
-    ...[...out(BAR + BELL), ...read(BAR)],
-    // There is no card any more where it was, and a doorbell where it is.
-    ...[...config(0x10, MOVED), ...out(BAR + BELL), ...out(MOVED + BELL), ...out(END), ...out(MOVED + BELL), ...HLT],
-  ];
-  const vm = await serviceVm.createUserVm({
-    name: 'doorbells',
-    memoryMiB: 1,
-    image: { image: Uint8Array.from(code), kind: 'real' },
-  });
-  const card = new Bells();
-  const attached = vm.attachCard(card, { bus: 0, device: 5, function: 0 });
-  const ended = new Promise<void>((resolve) => {
-    vm.attach(ports(END, 1), {
-      name: 'end',
-      read: () => 0,
-      write: () => resolve(),
+test(
+  'a doorbell makes no exit, and is rung before the next request',
+  { skip, timeout: 60_000 * SLOWNESS },
+  async () => {
+    const before = eventFds();
+    const serviceVm = new ServiceVm(new KvmHypervisor());
+    const code = [
+      ...[...config(0x10, BAR), ...config(0x04, 1)],
+      ...[...out(BAR + BELL), ...out(BAR + BELL), ...out(BAR + BELL), ...read(BAR)],
+      ...[...out(BAR + BELL), ...read(BAR)],
+      // There is no card any more where it was, and a doorbell where it is.
+      ...[...config(0x10, MOVED), ...out(BAR + BELL), ...out(MOVED + BELL), ...out(END), ...out(MOVED + BELL), ...HLT],
+    ];
+    const vm = await serviceVm.createUserVm({
+      name: 'doorbells',
+      memoryMiB: 1,
+      image: { image: Uint8Array.from(code), kind: 'real' },
     });
-  });
-  await vm.start();
-  await ended;
-  const writes = (): number => vm.inspection.interrupts().doorbells.reduce((sum, each) => sum + each.writes, 0);
-  // The last write is no request, and no request follows: the event loop sees it.
-  await until(() => writes() === 6);
-  assert.deepEqual(card.seen, ['rung 0', 'read', 'rung 0', 'read', 'rung 0']);
-  const { portAccesses, asyncWrites } = vm.counters();
-  // Six of configuration, two reads, one where there is no card, one at the end.
-  assert.deepEqual({ portAccesses, asyncWrites }, { portAccesses: 10, asyncWrites: 0 });
-  const withBell = eventFds();
-  attached.detach();
-  // The doorbell's, and the duplicate that goes with the kernel's entries.
-  assert.equal(eventFds(), withBell - 2);
-  await serviceVm.close();
-  assert.equal(eventFds(), before);
-});
+    const card = new Bells();
+    const attached = vm.attachCard(card, { bus: 0, device: 5, function: 0 });
+    const ended = new Promise<void>((resolve) => {
+      vm.attach(ports(END, 1), {
+        name: 'end',
+        read: () => 0,
+        write: () => resolve(),
+      });
+    });
+    await vm.start();
+    await ended;
+    const writes = (): number => vm.inspection.interrupts().doorbells.reduce((sum, each) => sum + each.writes, 0);
+    // The last write is no request, and no request follows: the event loop sees it.
+    await until(() => writes() === 6);
+    assert.deepEqual(card.seen, ['rung 0', 'read', 'rung 0', 'read', 'rung 0']);
+    const { portAccesses, asyncWrites } = vm.counters();
+    // Six of configuration, two reads, one where there is no card, one at the end.
+    assert.deepEqual({ portAccesses, asyncWrites }, { portAccesses: 10, asyncWrites: 0 });
+    const withBell = eventFds();
+    attached.detach();
+    // The doorbell's, and the duplicate that goes with the kernel's entries.
+    assert.equal(eventFds(), withBell - 2);
+    await serviceVm.close();
+    assert.equal(eventFds(), before);
+  },
+);

@@ -16,7 +16,7 @@ import { createRingPage } from '../../sync/shared-ring.js';
 import { RingId, type AsyncIoDescriptor } from '../async-io-hypercalls.js';
 import { KvmHypervisor } from './kvm-hypervisor.js';
 import { LoneVcpu } from './fixtures/lone-vcpu.js';
-import { whyNoKvm } from './fixtures/needed-kvm.js';
+import { SLOWNESS, whyNoKvm } from './fixtures/needed-kvm.js';
 
 const skip = await whyNoKvm();
 const PORT = 0x500;
@@ -130,7 +130,7 @@ describe('a write that the kernel completes', { skip }, () => {
   });
 });
 
-test('an ioeventfd of ACRN’s interface with ASYNCIO makes no exit', { skip, timeout: 60_000 }, async () => {
+test('an ioeventfd of ACRN’s interface with ASYNCIO makes no exit', { skip, timeout: 60_000 * SLOWNESS }, async () => {
   const PIO = 1;
   const ASYNCIO = 8;
   const events = await LinuxEvents.load();

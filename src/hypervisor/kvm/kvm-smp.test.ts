@@ -15,12 +15,12 @@ import { ServiceVm } from '../../vm/service-vm.js';
 import { standardPc } from '../../vm/standard-pc.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import { KvmHypervisor } from './kvm-hypervisor.js';
-import { whyNoKvm } from './fixtures/needed-kvm.js';
+import { SLOWNESS, whyNoKvm } from './fixtures/needed-kvm.js';
 
 const skip = await whyNoKvm();
 const ROUNDS = 8;
 /** A guest that finds no processors, or whose vCPUs do not all arrive, never ends. */
-const LIMIT_MS = 120_000;
+const LIMIT_MS = 120_000 * SLOWNESS;
 // The guest's ranges and registers (guests/smp.asm).
 const PORTS = 0x600;
 const MEMORY = 0xd000_0000;
