@@ -37,6 +37,7 @@ const LONG = [
   'cli/e2e/pack.',
   'cli/e2e/page-wait.',
   'cli/e2e/run.',
+  'cli/e2e/serve-qemu.',
   'cli/e2e/share.',
   'cli/e2e/snapshot.',
   'cli/e2e/stall.',
@@ -52,6 +53,7 @@ const LONG = [
   'vm/snapshot/snapshot-trace.',
   'vfio-user/qemu.',
   'vfio-user/qemu-guest.',
+  'vfio-user/qemu-hotplug.',
 ];
 /** Builds a root file system for many minutes: `npm run test:root`. */
 const CAMPAIGNS = ['cli/e2e/debian-root.'];
