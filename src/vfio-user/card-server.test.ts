@@ -214,6 +214,20 @@ describe('interrupts of a served card', () => {
     assert.deepEqual([...events.signals], [[30, 2]]);
   });
 
+  test('the pin signals before the card waits for its DMA', async (t) => {
+    const { client, card, events } = await enabled(t, { now: fastClock() });
+    client.setIrqs(EVENTS, Irq.INTX, 0, 1, { descriptors: [30] });
+    client.mapMemory(0n, 0x1000n);
+    client.serveMemory(new Uint8Array(0x1000));
+    const answer = client.stream.onWait;
+    // A client that handles the interrupt before it serves memory.
+    client.stream.onWait = () => {
+      if (events.signals.get(30) === 1) answer();
+    };
+    card.handle.raise();
+    assert.deepEqual([...(card.handle.dma.read(0, 2) ?? [])], [0, 0]);
+  });
+
   test('what is not an eventfd is refused and closed', async (t) => {
     const { client, events } = await enabled(t);
     assert.equal(client.setIrqs(EVENTS, Irq.MSIX, 0, 2, { descriptors: [10, 1001] }), Errno.INVALID);

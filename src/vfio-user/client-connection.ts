@@ -48,6 +48,8 @@ export class ClientConnection {
       served,
       send: (bytes) => stream.send(bytes),
       waitForMore: (limitMs) => {
+        // A client may handle the interrupt before it serves memory.
+        options.deliverPin();
         stream.wait(limitMs);
         return this.#receive() !== 'closed';
       },
