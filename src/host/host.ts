@@ -101,6 +101,13 @@ export interface Host {
   /** The engine that runs JavaScript and WebAssembly, with its exact version and processor. */
   readonly engine: string;
 
+  /**
+   * Compiles WebAssembly code that takes longer to optimise than optimising it would save. Engines
+   * have a quick compiler for that; a host that cannot ask for it compiles as always. Throws what
+   * `new WebAssembly.Module` throws.
+   */
+  compileBaseline(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+
   /** Makes `folder` and those above it that are missing. Rejects with the host's own error. */
   makeFolder(folder: string): Promise<void>;
 

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
+import { compileBaseline } from './baseline-compiler.js';
 import { kernelLines } from './linux/kernel-lines.js';
 import { placeThreads } from './linux/placement.js';
 import { startedThread, startThread } from './threads.js';
@@ -38,6 +39,7 @@ export const nodeHost: Host = {
   fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,
+  compileBaseline,
   makeFolder: async (folder) => (await import('./files.js')).makeFolder(folder),
   createFile: async (file) => (await import('./files.js')).createFile(file),
   get cacheFolder() {

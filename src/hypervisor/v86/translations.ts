@@ -5,10 +5,15 @@
  * become part of the core only between two slices, because the core holds its compiler's lock while
  * it hands a module out.
  *
+ * They are not optimised: a guest's code is spread over hundreds of large functions, of which it
+ * runs little at a time, and the compiler's threads would want the CPUs that the guest and its
+ * devices run on.
+ *
  * Called by: Core, and the core through the functions that the translations import.
  * Threads: the vCPU's.
  */
 
+import { host } from '../../host/current.js';
 import { GeneralProtection } from '../io-handler.js';
 import { CoreOffset, FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
 import type { CoreExports } from './core-exports.js';
@@ -83,7 +88,7 @@ export class Translations {
   add(index: number, start: number, stateFlags: number, address: number, length: number): void {
     // A module cannot be compiled from shared memory; the edit copies.
     const bytes = shareImportedMemory(coreBytes(this.#core.memory.buffer, address >>> 0, length >>> 0));
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.#imports });
+    const { exports } = new WebAssembly.Instance(host.compileBaseline(bytes), { e: this.#imports });
     this.#compiled.push({ index, start, stateFlags, entry: exports['f'] });
     this.#count++;
   }
