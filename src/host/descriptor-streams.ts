@@ -16,6 +16,8 @@ export interface StreamPart {
    * closes them by EventFds.close.
    */
   readonly descriptors: readonly number[];
+  /** False: nothing else had arrived. `onReadable` is called for what comes later. */
+  readonly mayHaveMore: boolean;
 }
 
 /** One connected program. */

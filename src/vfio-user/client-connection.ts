@@ -84,8 +84,9 @@ export class ClientConnection {
     for (let part = 0; part < PARTS_PER_TURN; part++) {
       const received = this.#receive();
       if (received === 'closed') this.end();
-      if (received !== 'more') return;
+      if (received === 'closed' || received === 'nothing') return;
       this.#pump();
+      if (received === 'all') return;
     }
   }
 
@@ -98,12 +99,13 @@ export class ClientConnection {
     if (this.session.isOver) this.end(this.session.problem);
   }
 
-  #receive(): 'more' | 'nothing' | 'closed' {
+  /** `all`: what had arrived, as far as the stream knows. */
+  #receive(): 'more' | 'all' | 'nothing' | 'closed' {
     const part = this.#options.stream.receive();
     if (part === undefined) return 'nothing';
     if (part === 'closed') return 'closed';
     this.session.add(part.bytes, part.descriptors);
-    return 'more';
+    return part.mayHaveMore ? 'more' : 'all';
   }
 
   #guard(act: () => void): void {

@@ -14,6 +14,7 @@
  * write for which the client wants no reply, or has it already, all others wait.
  */
 
+import { AccessReply, writeHeader } from './access-reply.js';
 import { parseVersion, versionAnswer, type ClientVersion } from './capabilities.js';
 import { DmaTransfers } from './dma-transfers.js';
 import { MessageStream, ProtocolError, type Message } from './message-stream.js';
@@ -22,7 +23,7 @@ import type { ServedFunction } from './served-function.js';
 
 export interface SessionOptions {
   readonly served: ServedFunction;
-  /** Returns false if the client is gone. */
+  /** Returns false if the client is gone. The bytes are valid during the call. */
   readonly send: (bytes: Uint8Array) => boolean;
   /**
    * Blocks this thread until more has arrived and was passed to `add`, at most `limitMs`. Returns
@@ -37,6 +38,8 @@ export interface SessionOptions {
 
 /** Bytes of commands ahead of the server. */
 export const MAX_AHEAD_BYTES = 0x4_0000;
+/** Most bytes of an access whose reply is kept for the next one. */
+const SMALL_ACCESS = 8;
 
 export class VfioUserSession {
   /** The card's access to the client's memory. */
@@ -46,6 +49,8 @@ export class VfioUserSession {
   readonly #stream = new MessageStream();
   /** Commands that came ahead of the answer to a DMA. */
   readonly #queue: Message[] = [];
+  /** Of small accesses, not in use. At most as many as there are contexts. */
+  readonly #replies: AccessReply[] = [];
   #version: ClientVersion | undefined;
   #isPumping = false;
   #isOver = false;
@@ -166,7 +171,7 @@ export class VfioUserSession {
       return;
     }
     this.#messages++;
-    const unused = new Set(message.descriptors);
+    const unused = message.descriptors.length === 0 ? NONE : new Set(message.descriptors);
     const isKnown = this.#version !== undefined || message.command === Command.VERSION;
     const result = isKnown ? this.#handle(message, unused) : Errno.INVALID;
     for (const descriptor of unused) this.#served.closeDescriptor(descriptor);
@@ -218,13 +223,17 @@ export class VfioUserSession {
     const region = payload.getUint32(8, true);
     const count = payload.getUint32(12, true);
     if (count > MAX_DATA || payload.byteLength !== Bytes.TRANSFER + (isWrite ? count : 0)) return Errno.INVALID;
-    const answer = new Uint8Array(Bytes.TRANSFER + count);
-    answer.set(new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength));
+    const isSmall = count <= SMALL_ACCESS;
+    const reply = (isSmall ? this.#replies.pop() : undefined) ?? new AccessReply(Math.max(count, SMALL_ACCESS));
+    const data = reply.begin(payload, count, isWrite);
     if (isPosted) this.#posted++;
-    const result = this.#served.access(region, offset, answer.subarray(Bytes.TRANSFER), isWrite, (isDone) => {
+    const result = this.#served.access(region, offset, data, isWrite, (isDone) => {
       if (isPosted) this.#posted--;
-      const body = isWrite ? answer.subarray(0, Bytes.TRANSFER) : answer;
-      if (!this.#isOver) this.#reply({ id, command, wantsNoReply: isPosted }, isDone ? body : Errno.IO);
+      if (!this.#isOver) {
+        if (!isDone) this.#reply({ id, command, wantsNoReply: isPosted }, Errno.IO);
+        else if (!isPosted) this.#sendBytes(reply.finish(id, command, isWrite ? 0 : count));
+      }
+      if (isSmall) this.#replies.push(reply);
       this.#pumpSoon();
     });
     if (result === 0) return LATER;
@@ -264,13 +273,12 @@ export class VfioUserSession {
 
   #send(id: number, command: number, flags: number, error: number, payload: Uint8Array): boolean {
     const message = new Uint8Array(HEADER_BYTES + payload.length);
-    const view = new DataView(message.buffer);
-    view.setUint16(0, id, true);
-    view.setUint16(2, command, true);
-    view.setUint32(4, message.length, true);
-    view.setUint32(8, flags, true);
-    view.setUint32(12, error, true);
+    writeHeader(new DataView(message.buffer), { id, command, length: message.length, flags, error });
     message.set(payload, HEADER_BYTES);
+    return this.#sendBytes(message);
+  }
+
+  #sendBytes(message: Uint8Array): boolean {
     if (!this.#options.send(message)) this.#isOver = true;
     return !this.#isOver;
   }
@@ -279,3 +287,4 @@ export class VfioUserSession {
 /** The reply follows when the access is finished. */
 const LATER = Symbol('later');
 const EMPTY = new Uint8Array();
+const NONE = new Set<number>();

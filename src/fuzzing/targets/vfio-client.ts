@@ -116,7 +116,7 @@ export class FuzzClient implements DescriptorStream {
   }
 
   #add(bytes: Uint8Array, descriptors: readonly number[]): void {
-    this.#parts.push({ bytes, descriptors });
+    this.#parts.push({ bytes, descriptors, mayHaveMore: true });
   }
 }
 

@@ -78,6 +78,7 @@ for (const [kind, listen, skip] of kinds)
       const part = stream.receive();
       assert.ok(part !== undefined && part !== 'closed');
       assert.equal(Buffer.from(part.bytes).toString(), 'abc');
+      assert.equal(part.mayHaveMore, false);
       assert.equal(stream.receive(), undefined);
       assert.equal(stream.send(Buffer.from('de')), true);
       assert.equal(String((await once(socket, 'data'))[0]), 'de');

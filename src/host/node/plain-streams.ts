@@ -72,7 +72,7 @@ class PlainStream implements DescriptorStream {
     const bytes = this.#parts.shift();
     if (bytes === undefined) return this.#isEnded ? 'closed' : undefined;
     this.#callLater();
-    return { bytes, descriptors: [] };
+    return { bytes, descriptors: [], mayHaveMore: this.#parts.length > 0 };
   }
 
   wait(limitMs: number): void {

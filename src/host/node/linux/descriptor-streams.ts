@@ -88,7 +88,12 @@ class LinuxStream implements DescriptorStream {
     const part = this.#sockets.receive(this.#fd);
     if (part === undefined || part === 'closed') return part;
     const { bytes, descriptors } = part;
-    return { bytes: new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength), descriptors };
+    return {
+      bytes: new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength),
+      descriptors,
+      // The system ends a part early at a message with descriptors.
+      mayHaveMore: bytes.byteLength === RECEIVE_BYTES || descriptors.length > 0,
+    };
   }
 
   wait(limitMs: number): void {
