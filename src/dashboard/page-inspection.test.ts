@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { mmio, ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
@@ -84,6 +84,37 @@ test('bytes and accesses have limits', LIMIT, async () => {
     // The client has gone, and with it its ranges.
     assert.deepEqual([rows[0]?.address, rows[0]?.offset, rows.at(-1)?.address], ['0x1008', null, '0x1047']);
   });
+});
+
+test('a peek that ends after a later one does not end the recording for that', LIMIT, async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  for (const [name, port] of [
+    ['slow', 0x500],
+    ['raw', 0x501],
+  ] as const)
+    vm.attach(ports(port, 1), { name, read: () => 0, write: () => undefined });
+  const clients = new ClientList(vm.inspection);
+  const peek = (id: number, name: string) =>
+    inspection.peek({ kind: 'peek', id, client: clients.message().clients.findIndex((one) => one.name === name) });
+  const slow = new Deferred<undefined>();
+  const recorded = mock.method(vm.inspection, 'sampleMoves');
+  mock.method(vm.inspection, 'peek', async ({ name }: { readonly name: string }) => {
+    if (name === 'slow') await slow.promise;
+    return { source: name, isAnswered: true, registers: [] };
+  });
+  const inspection = new PageInspection(vm.inspection, clients);
+  const first = peek(1, 'slow');
+  await peek(2, 'raw');
+  slow.resolve(undefined);
+  assert.equal((await first).kind, 'registers');
+  assert.deepEqual(
+    recorded.mock.calls.map(({ arguments: [options] }) => options?.client),
+    ['raw'],
+  );
+  assert.equal(vm.hypercalls.shared.trace.isOn, true);
+  inspection.close();
+  await serviceVm.close();
 });
 
 test('a page that leaves while its peek is open does not keep the recording on', LIMIT, async () => {

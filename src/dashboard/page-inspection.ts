@@ -20,6 +20,8 @@ export class PageInspection {
   readonly #clients: ClientList;
   /** The accesses of the client that the page shows, if it has no register map. */
   #accesses: DeviceAccesses | undefined;
+  /** Peeks so far. They may overlap, and the page shows what it asked for last. */
+  #peeks = 0;
   /** A `peek` may still be open then. */
   #isClosed = false;
 
@@ -35,8 +37,10 @@ export class PageInspection {
   async peek({ id, client: number }: PageMessageOf<'peek'>): Promise<ServerMessage> {
     const client = this.#clients.client(number);
     if (client === undefined) return { kind: 'done', id, error: 'no such client: it was removed' };
+    const peek = ++this.#peeks;
     const { source, isAnswered, registers } = await this.#inspection.peek(client);
     const hasMap = registers.length > 0;
+    if (peek === this.#peeks) this.#record(hasMap ? undefined : client);
     return {
       kind: 'registers',
       id,
@@ -53,7 +57,7 @@ export class PageInspection {
         fields,
       })),
       bytes: hasMap ? [] : this.#bytesOf(client),
-      accesses: this.#accessesOf(hasMap ? undefined : client)?.rows() ?? [],
+      accesses: this.#accesses?.client === client ? this.#accesses.rows() : [],
       functions: this.#inspection.functions(client).map(functionRow),
     };
   }
@@ -61,7 +65,7 @@ export class PageInspection {
   /** Call it when the connection of the page has ended. */
   close(): void {
     this.#isClosed = true;
-    this.#accessesOf(undefined);
+    this.#record(undefined);
   }
 
   #bytesOf(client: IoClient): RawBytes[] {
@@ -70,12 +74,11 @@ export class PageInspection {
       .map(({ range, bytes }) => ({ first: hex(range.start), bytes: bytes.map((byte) => byte ?? null) }));
   }
 
-  #accessesOf(shown: IoClient | undefined): DeviceAccesses | undefined {
+  /** Records the accesses of one client, and no longer those of another one. */
+  #record(shown: IoClient | undefined): void {
     const client = this.#isClosed ? undefined : shown;
-    if (this.#accesses?.client !== client) {
-      this.#accesses?.close();
-      this.#accesses = client && new DeviceAccesses(this.#inspection, client);
-    }
-    return this.#accesses;
+    if (this.#accesses?.client === client) return;
+    this.#accesses?.close();
+    this.#accesses = client && new DeviceAccesses(this.#inspection, client);
   }
 }

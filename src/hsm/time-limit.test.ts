@@ -239,6 +239,24 @@ describe('the time limit', () => {
     assert.deepEqual([timing.running, holder.limits], [0, 0]);
   });
 
+  test('leaves no timer if a report ends the VM while another request is watched', () => {
+    const holder = new ThreadHolder(() => 0);
+    const timing = new FakeTiming();
+    const vm: OneVm = new OneVm({
+      clientTimeoutMs: LIMIT_MS,
+      timing,
+      holder,
+      late: 'wait',
+      observer: { event: () => vm.requests.close() },
+    });
+    vm.requests.clients.addDefault(new Keeper('default'));
+    access(vm, 0, HEALTHY_PORT);
+    timing.pass(100);
+    access(vm, 1, HEALTHY_PORT);
+    timing.pass(LIMIT_MS);
+    assert.deepEqual([timing.running, holder.limits], [0, 0]);
+  });
+
   test('is without a timer if it is infinite, and a VM that had none ends without one', () => {
     const holder = new ThreadHolder(() => 0);
     const timing = new FakeTiming();

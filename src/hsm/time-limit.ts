@@ -82,10 +82,13 @@ export class TimeLimit {
 
   #check(): void {
     const { limitMs, assignments } = this.#options;
+    const expired = this.#timer;
     const nowMs = this.#timing.now();
     const held = heldMs(this.#dueMs, nowMs, limitMs);
     const hold = held > 0 ? { ...this.#causeOf(nowMs), heldMs: held } : undefined;
     for (const assignment of assignments) this.#checkOne(assignment, nowMs, hold);
+    // A report ended the VM, or stopped the timer and started it again.
+    if (this.#timer !== expired) return;
     // After all of them: a report may have let the guest go on, which calls `watch`.
     let nextMs = Infinity;
     for (const assignment of assignments)

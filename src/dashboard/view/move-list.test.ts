@@ -41,6 +41,17 @@ test('a move without a timestamp has no delta, and the next one has it since the
   );
 });
 
+test('a move after others that the server dropped has no time since a listed one', () => {
+  const list = new MoveList();
+  list.add([move(100, 1)], 0);
+  list.add([move(130, 1), move(150, 1)], 2);
+  assert.deepEqual(
+    list.moves.map(({ sinceNs }) => sinceNs),
+    [undefined, undefined, 20],
+  );
+  assert.equal(list.missed, 2);
+});
+
 test('a paused list does not change and counts what it misses', () => {
   const list = new MoveList();
   list.add([move(1, 1)], 0);

@@ -45,12 +45,14 @@ export class MoveList {
 
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    // Moves were missed: the next move may not be the one after the last listed one.
+    // Moves were missed.
     this.#last.fill(undefined);
   }
 
   add(moves: readonly MoveRow[], lost: number): void {
     this.#missed += lost;
+    // The next move may not be the one after the last listed one.
+    if (lost > 0) this.#last.fill(undefined);
     if (this.#isPaused) {
       this.#missed += moves.length;
       return;
