@@ -100,7 +100,8 @@ describe('a served card', () => {
     assert.equal(client.read(0, 4, 4), 0x0403_0205);
     release();
     await turn();
-    assert.equal(client.replyTo(id)?.payload.getUint32(16, true), 0x0403_0201);
+    const { payload } = client.replyTo(id) ?? assert.fail();
+    assert.deepEqual([payload.getUint32(0, true), payload.getUint32(16, true)], [0, 0x0403_0201]);
   });
 
   test('behind a write without a reply, all others wait', async (t) => {
