@@ -93,7 +93,7 @@ const SCENE = `(() => {
 /** Opens the page of `served` in a browser profile of its own. */
 export async function openPage(
   browser: Browser,
-  { address }: Served,
+  { address }: Pick<Served, 'address'>,
   options: BrowserContextOptions = {},
 ): Promise<OpenPage> {
   const { origin } = new URL(address);

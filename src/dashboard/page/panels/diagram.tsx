@@ -67,7 +67,7 @@ function HypervisorBand(): JSX.Element {
         <strong>
           {diagram.userVm} <span class="vm-name">{live.welcome.value?.vm.name}</span>
         </strong>
-        <div class="vcpus">
+        <div class={`vcpus${live.vcpus.value > MAX_NAMED ? ' many' : ''}`}>
           {live.slots.slice(0, live.vcpus.value).map((_, vcpu) => (
             <Vcpu key={vcpu} number={vcpu} />
           ))}
@@ -77,14 +77,27 @@ function HypervisorBand(): JSX.Element {
   );
 }
 
+/** Of more vCPUs only the numbers fit, in the colour of their states. */
+const MAX_NAMED = 4;
+
 function Vcpu({ number }: { readonly number: number }): JSX.Element {
   const { live } = useApp();
   const { diagram } = strings();
   // A vCPU is paused while its slot has a request.
   const isPaused = (live.slots[number]?.value?.state ?? 'FREE') !== 'FREE';
+  const state = isPaused ? diagram.vcpuPaused : diagram.vcpuRuns;
+  const className = `vcpu${isPaused ? ' paused' : ''}`;
+  if (live.vcpus.value > MAX_NAMED) {
+    const text = `${diagram.vcpu(number)}: ${state}`;
+    return (
+      <span class={className} role="img" aria-label={text} title={text}>
+        {`${number}`}
+      </span>
+    );
+  }
   return (
-    <span class={`vcpu${isPaused ? ' paused' : ''}`}>
-      {diagram.vcpu(number)} <span class="dim">{isPaused ? diagram.vcpuPaused : diagram.vcpuRuns}</span>
+    <span class={className}>
+      {diagram.vcpu(number)} <span class="dim">{state}</span>
     </span>
   );
 }

@@ -1,0 +1,49 @@
+/** The live page of a VM with many vCPUs, which the program of a library's user serves. */
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { openLivePage } from '../../dashboard/open-live-page.js';
+import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from '../../vm/service-vm.js';
+import { findChromium, launch, openPage, whyNoPage } from './page-browser.js';
+
+/** The vCPUs of which a part is outside of their box or of the window. */
+const CUT = `(() => {
+  const { top, bottom, left, right } = document.querySelector('.box.user-vm').getBoundingClientRect();
+  return [...document.querySelectorAll('.vcpu')].filter((one) => {
+    const place = one.getBoundingClientRect();
+    const isInside = place.top >= top && place.bottom <= bottom && place.left >= left && place.right <= right;
+    return !isInside || place.bottom > innerHeight || one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0;
+  }).map((one) => one.textContent);
+})()`;
+
+describe('the page of a VM', { skip: whyNoPage() }, () => {
+  for (const vcpus of [1, 4, 16])
+    test(`shows all of ${vcpus} vCPUs at every size`, async () => {
+      const serviceVm = new ServiceVm(new ScriptedHypervisor(Array.from({ length: vcpus }, () => ({ steps: [] }))));
+      const browser = await launch(findChromium() ?? '');
+      try {
+        const vm = await serviceVm.createUserVm({ name: 'many', memoryMiB: 1, vcpus });
+        const { address } = await openLivePage(vm);
+        const { page, complaints } = await openPage(browser, { address });
+        await page
+          .locator('.vcpu')
+          .nth(vcpus - 1)
+          .waitFor();
+        assert.equal(await page.locator('.vcpu').count(), vcpus);
+        await page.getByLabel('vCPU 15: running').waitFor({ state: vcpus === 16 ? 'visible' : 'detached' });
+        for (const [width, height] of [
+          [1280, 720],
+          [1920, 1080],
+          [2560, 1440],
+        ] as const) {
+          await page.setViewportSize({ width, height });
+          assert.deepEqual(await page.evaluate(CUT), [], `${width}`);
+        }
+        assert.deepEqual(complaints, []);
+      } finally {
+        await browser.close();
+        await serviceVm.close();
+      }
+    });
+});
