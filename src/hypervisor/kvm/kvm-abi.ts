@@ -88,6 +88,7 @@ export const NEEDED_CAPABILITIES = {
   KVM_CAP_IMMEDIATE_EXIT: 136,
 } as const;
 export const CAP_MAX_VCPUS = 66;
+export const CAP_TSC_DEADLINE_TIMER = 72;
 
 /** Why KVM_RUN returned. */
 export const ExitReason = {
