@@ -1,15 +1,21 @@
 /**
  * The state of a vCPU that is not in the guest, as the structures of the kernel. A vCPU at power-on
- * gives the state to which a reset brings it back.
+ * gives the state to which a reset brings it back. A processor without XSAVE has no XCRs.
  *
  * Called by: KvmMachine, in the Service VM's thread, while the vCPU is parked.
  */
 
-import { Bytes, Request } from './kvm-abi.js';
+import { Bytes, Request, requestName } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 
+interface Part {
+  readonly get: Request;
+  readonly set: Request;
+  readonly bytes: number;
+}
+
 /** In the order in which they are set: the APIC's base before the APIC, what it runs last. */
-const PARTS = [
+const PARTS: readonly Part[] = [
   { get: Request.GET_SREGS, set: Request.SET_SREGS, bytes: Bytes.SREGS },
   { get: Request.GET_REGS, set: Request.SET_REGS, bytes: Bytes.REGS },
   { get: Request.GET_XCRS, set: Request.SET_XCRS, bytes: Bytes.XCRS },
@@ -18,7 +24,9 @@ const PARTS = [
   { get: Request.GET_LAPIC, set: Request.SET_LAPIC, bytes: Bytes.LAPIC },
   { get: Request.GET_MP_STATE, set: Request.SET_MP_STATE, bytes: Bytes.MP_STATE },
   { get: Request.GET_VCPU_EVENTS, set: Request.SET_VCPU_EVENTS, bytes: Bytes.VCPU_EVENTS },
-] as const;
+];
+/** The kernel's answer where the processor has no XSAVE. */
+const EINVAL = 22;
 
 const MAX_MSRS = 1024;
 const INDEX_LIST_HEAD = 4;
@@ -27,15 +35,21 @@ const MSRS_HEAD = 8;
 const MSR_BYTES = 16;
 
 export interface VcpuState {
-  /** The structures, in the order of PARTS. */
-  readonly parts: readonly Uint8Array<ArrayBuffer>[];
+  /** The structures with the requests that set them, in the order of PARTS. */
+  readonly parts: readonly { readonly set: Request; readonly bytes: Uint8Array<ArrayBuffer> }[];
   /** struct kvm_msrs. */
   readonly msrs: Uint8Array<ArrayBuffer>;
 }
 
 /** Throws with errno. */
 export function takeState(kernel: Kernel, vcpu: number, msrIndices: readonly number[]): VcpuState {
-  const parts = PARTS.map(({ get, bytes }) => kernel.read(vcpu, get, bytes));
+  const parts = PARTS.flatMap(({ get, set, bytes: length }) => {
+    const bytes = new Uint8Array(length);
+    const result = kernel.calls.ioctl(vcpu, get, bytes);
+    if (result === -EINVAL && get === Request.GET_XCRS) return [];
+    if (result < 0) throw kernel.error(requestName(get), -result);
+    return [{ set, bytes }];
+  });
   // A register that the kernel lists need not exist for this guest: those are left out.
   const values = msrIndices.flatMap((index) => {
     const one = msrsOf([[index, 0n]]);
@@ -48,7 +62,7 @@ export function takeState(kernel: Kernel, vcpu: number, msrIndices: readonly num
 
 /** Throws with errno, also if a register is refused that was settable at power-on. */
 export function putState(kernel: Kernel, vcpu: number, { parts, msrs }: VcpuState): void {
-  PARTS.forEach(({ set }, index) => kernel.call(vcpu, set, parts[index]));
+  for (const { set, bytes } of parts) kernel.call(vcpu, set, bytes);
   const count = (msrs.length - MSRS_HEAD) / MSR_BYTES;
   const done = kernel.call(vcpu, Request.SET_MSRS, msrs);
   if (done === count) return;
