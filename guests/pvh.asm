@@ -149,33 +149,9 @@ off_64:
 put_line:
         call    put_text
         mov     esi, end_text
-put_text:
-        mov     al, [rsi]
-        inc     esi
-        test    al, al
-        jz      .done
-        mov     dx, SERIAL
-        out     dx, al
         jmp     put_text
-.done:  ret
 
-; EAX, in decimal.
-put_number:
-        mov     r10d, 10
-        xor     ecx, ecx
-.split: xor     edx, edx
-        div     r10d
-        push    rdx
-        inc     ecx
-        test    eax, eax
-        jnz     .split
-.digit: pop     rax
-        add     al, '0'
-        mov     dx, SERIAL
-        out     dx, al
-        dec     ecx
-        jnz     .digit
-        ret
+        %include "print.inc"
 
 mode_text:      db      "pvh: in 64-bit mode, command line: ", 0
 module_text:    db      "pvh: module: ", 0

@@ -506,37 +506,9 @@ put_result:
         jz      put_text
 .wrong: mov     esi, wrong_text
 
-; ESI: text that ends with a zero.
-put_text:
-        mov     al, [rsi]
-        inc     esi
-        test    al, al
-        jz      .done
-        call    put_char
         jmp     put_text
-.done:  ret
 
-; EAX, in decimal.
-put_number:
-        mov     r10d, 10
-        xor     ecx, ecx
-.split: xor     edx, edx
-        div     r10d
-        push    rdx
-        inc     ecx
-        test    eax, eax
-        jnz     .split
-.digit: pop     rax
-        add     al, '0'
-        call    put_char
-        dec     ecx
-        jnz     .digit
-        ret
-
-put_char:
-        mov     dx, SERIAL
-        out     dx, al
-        ret
+        %include "print.inc"
 
 smp_text:       db      "smp: ", 0
 vcpus_text:     db      " processors, ", 0
