@@ -27,6 +27,7 @@ const LONG = [
   'cli/e2e/card-places.',
   'cli/e2e/console.',
   'cli/e2e/debian.',
+  'cli/e2e/debian-kvm.',
   'cli/e2e/disks.',
   'cli/e2e/examples.',
   'cli/e2e/faults.',

@@ -117,11 +117,13 @@ export async function moduleAvailability(
  */
 export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = MODULE_LIMIT_MS): Hypervisor {
   const stateVersion = hypervisor.stateVersion?.bind(hypervisor);
+  const whyNoSystem = hypervisor.whyNoSystem?.bind(hypervisor);
   return {
     name: hypervisor.name,
     longMode: hypervisor.longMode === true,
     available: () => hypervisor.available(),
     ...(stateVersion === undefined ? {} : { stateVersion: () => checkedVersion(file, stateVersion, limitMs) }),
+    ...(whyNoSystem === undefined ? {} : { whyNoSystem }),
     createVm: async (...parts) => {
       let hypercalls: unknown;
       try {

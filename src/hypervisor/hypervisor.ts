@@ -20,6 +20,12 @@ export type Availability =
   | { readonly available: true; readonly detail: string }
   | { readonly available: false; readonly reason: string; readonly remedy: string };
 
+/** What does not run although the hypervisor is available. */
+export interface Limitation {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
 /** `name`: what the page is for: "requests" (the slots), "async-io" or "vm-events". */
 export type AllocatePage = (name: string) => SharedArrayBuffer;
 
@@ -71,6 +77,11 @@ export interface Hypervisor {
   readonly longMode?: boolean;
   /** Whether it runs here, or why not and the remedy. */
   available(): Promise<Availability>;
+  /**
+   * Why operating systems do not run in its VMs on this machine. Undefined: nothing is known
+   * against them. Default: nothing is.
+   */
+  whyNoSystem?(): Promise<Limitation | undefined>;
   /**
    * Names the form of its vCPUs' saved states: those of another name are refused. Its VMs have
    * Hypercalls.snapshots and take VmConfig.restored. Default: its VMs cannot be saved.

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
+import type { Hypervisor } from '../../hypervisor/hypervisor.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import { rootImage } from '../debian/build-root.js';
@@ -31,16 +32,22 @@ import type { SessionEnding } from '../session-ending.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
 /** Enough for the kernel, its RAM disk and a few processes. */
-const DEBIAN_MEMORY_MIB = 128;
+const DEBIAN_MEMORY_MIB = { i386: 128, amd64: 256 } as const;
 /** With `--root`: apt holds the list of all packages in memory. */
 const ROOT_MEMORY_MIB = 512;
 
 /**
  * Fetches the guest or takes it from the cache. Rejects with OPTION_INVALID for options that
- * exclude each other, as `readImage`, `ModuleChoice`, `overlayArchive`, `fetchDebian` and
- * `rootImage` do, and with TIMED_OUT if `--timeout` has ended the fetch.
+ * exclude each other, with HYPERVISOR_UNAVAILABLE if no operating system runs on it here, as
+ * `readImage`, `ModuleChoice`, `overlayArchive`, `fetchDebian` and `rootImage` do, and with
+ * TIMED_OUT if `--timeout` has ended the fetch.
  */
-export async function debianGuest(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
+export async function debianGuest(
+  options: RunOptions,
+  hypervisor: Hypervisor,
+  reporter: Reporter,
+  ending: SessionEnding,
+): Promise<Guest> {
   for (const [option, value] of [
     ['--kernel', options.kernel],
     ['--kind', options.kind],
@@ -63,9 +70,15 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   const choice = await ModuleChoice.read(impliedModules(options), options.module);
   const overlay = await overlayOf(options);
 
+  const limitation = await hypervisor.whyNoSystem?.();
+  if (limitation !== undefined)
+    throw new UpcallError('HYPERVISOR_UNAVAILABLE', `${hypervisor.name} cannot run debian: ${limitation.reason}`, {
+      remedy: limitation.remedy,
+    });
+  const architecture = hypervisor.longMode === true ? 'amd64' : 'i386';
   const { mirror } = options;
   const { kernel, vmlinux, initrd, modules, version } = await inTime(options, reporter, ending, (progress) =>
-    fetchDebian({ progress, mirror, signal: ending.signal }),
+    fetchDebian({ architecture, progress, mirror, signal: ending.signal }),
   );
   const rootDisk = options.root === undefined ? undefined : await rootDiskOf(options.root, options, reporter, ending);
   const extra = [
@@ -98,7 +111,7 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   // An archive is in memory twice until it is unpacked. How large an initial RAM disk of one's own
   // is after that is not known: such a guest may need --memory.
   const addedMiB = Math.ceil((2 * added.length) / 2 ** 20);
-  const ownMiB = rootDisk === undefined ? DEBIAN_MEMORY_MIB : ROOT_MEMORY_MIB;
+  const ownMiB = rootDisk === undefined ? DEBIAN_MEMORY_MIB[architecture] : ROOT_MEMORY_MIB;
   return {
     name: 'debian',
     image,

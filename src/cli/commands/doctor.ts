@@ -99,7 +99,12 @@ async function examine(choice: HypervisorChoice, check: Check): Promise<{ isWork
   try {
     const state = await choice.available();
     if (!state.available) return { isWorking: false, text: [`${INDENT}${state.reason}`, `${INDENT}${state.remedy}`] };
-    return { isWorking: true, text: [`${INDENT}${state.detail}; ${await check(await choice.create())}`] };
+    const hypervisor = await choice.create();
+    const text = [`${INDENT}${state.detail}; ${await check(hypervisor)}`];
+    const limitation = await hypervisor.whyNoSystem?.();
+    if (limitation !== undefined)
+      text.push(`${INDENT}no operating systems: ${limitation.reason}`, `${INDENT}${limitation.remedy}`);
+    return { isWorking: true, text };
   } catch (error) {
     const reason = error instanceof UpcallError ? error.describe() : errorText(error).message;
     return { isWorking: false, text: [`${INDENT}${oneLine(reason)}`] };

@@ -7,7 +7,7 @@
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
-import { MAX_VCPUS } from '../../hypervisor/hypervisor.js';
+import { MAX_VCPUS, type Hypervisor } from '../../hypervisor/hypervisor.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -228,7 +228,7 @@ export async function planSession(
   const named =
     snapshot === undefined && name !== 'debian' ? await namedGuest(name, options, hasTerminal) : savedGuest(snapshot);
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const guest = named ?? (await debian(options, context.reporter, ending));
+  const guest = named ?? (await debian(options, hypervisor, context.reporter, ending));
   const save = savePlan(name, options);
   const { rootDisk } = guest;
   const withRoot = rootDisk === undefined ? options : { ...options, disk: [rootDisk, ...options.disk] };
@@ -268,9 +268,14 @@ export async function planSession(
 }
 
 /** Loaded on demand, as no other guest needs it. */
-async function debian(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
+async function debian(
+  options: RunOptions,
+  hypervisor: Hypervisor,
+  reporter: Reporter,
+  ending: SessionEnding,
+): Promise<Guest> {
   const { debianGuest } = await import('./debian-guest.js');
-  return debianGuest(options, reporter, ending);
+  return debianGuest(options, hypervisor, reporter, ending);
 }
 
 /** Its image is what was saved. */

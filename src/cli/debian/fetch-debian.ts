@@ -99,7 +99,7 @@ async function fetchInto(
   progress('Unpacking the kernel and its modules for virtio');
   const unpacked = await readKernelPackage(kernelFile, KEPT_MODULES, signal);
   if (unpacked.kernel === undefined) throw lacking(kernelFile, 'boot/vmlinuz-*');
-  const vmlinux = await unpackKernel(new ImageReader('kernel', unpacked.kernel));
+  const vmlinux = await unpackKernel(new ImageReader('kernel', unpacked.kernel), architecture === 'amd64');
   await writeFile(join(result, 'vmlinuz'), unpacked.kernel);
   if (vmlinux !== undefined) await writeFile(join(result, 'vmlinux'), vmlinux.bytes);
   await writeModules(join(result, MODULES), unpacked);

@@ -8,12 +8,13 @@
 import { spawnSync } from 'node:child_process';
 import { networkInterfaces } from 'node:os';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import type { Architecture } from '../debian/architecture.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 
 /** Fetches Debian's kernel at the first run, which needs apt or a network. */
-export async function whyNoDebian(): Promise<string | false> {
+export async function whyNoDebian(architecture: Architecture = 'i386'): Promise<string | false> {
   try {
-    await fetchDebian({ progress: () => undefined });
+    await fetchDebian({ architecture, progress: () => undefined });
     return false;
   } catch (error) {
     if (error instanceof UpcallError) return error.describe();

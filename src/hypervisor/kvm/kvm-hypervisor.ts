@@ -12,12 +12,20 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Hypercalls, ReservedRange } from '../hypercalls.js';
-import { MAX_VCPUS, type Availability, type Hypervisor, type HypervisorEvent, type VmConfig } from '../hypervisor.js';
+import {
+  MAX_VCPUS,
+  type Availability,
+  type Hypervisor,
+  type HypervisorEvent,
+  type Limitation,
+  type VmConfig,
+} from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { Kernel } from './kernel.js';
 import { kvmAvailability, maxVcpus } from './kvm-availability.js';
 import type { KvmProgram } from './kvm-vcpu.js';
+import { probeSystem } from './system-probe.js';
 import { KvmMachine, SCREEN_END, SCREEN_START } from './kvm-machine.js';
 
 export interface KvmOptions {
@@ -42,6 +50,18 @@ export class KvmHypervisor implements Hypervisor {
 
   available(): Promise<Availability> {
     return kvmAvailability();
+  }
+
+  async whyNoSystem(): Promise<Limitation | undefined> {
+    if (!(await kvmAvailability()).available) return undefined;
+    const kernel = await Kernel.open();
+    const kvm = kernel.calls.open();
+    if (kvm < 0) return undefined;
+    try {
+      return probeSystem(kernel, kvm);
+    } finally {
+      kernel.calls.close(kvm);
+    }
   }
 
   async createVm(
