@@ -5,7 +5,7 @@
  * Called by: KvmMachine, in the Service VM's thread, while the vCPU is parked.
  */
 
-import { Bytes, Request, requestName } from './kvm-abi.js';
+import { Bytes, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 
 interface Part {
@@ -25,8 +25,6 @@ const PARTS: readonly Part[] = [
   { get: Request.GET_MP_STATE, set: Request.SET_MP_STATE, bytes: Bytes.MP_STATE },
   { get: Request.GET_VCPU_EVENTS, set: Request.SET_VCPU_EVENTS, bytes: Bytes.VCPU_EVENTS },
 ];
-/** The kernel's answer where the processor has no XSAVE. */
-const EINVAL = 22;
 
 const MAX_MSRS = 1024;
 const INDEX_LIST_HEAD = 4;
@@ -44,11 +42,10 @@ export interface VcpuState {
 /** Throws with errno. */
 export function takeState(kernel: Kernel, vcpu: number, msrIndices: readonly number[]): VcpuState {
   const parts = PARTS.flatMap(({ get, set, bytes: length }) => {
-    const bytes = new Uint8Array(length);
-    const result = kernel.calls.ioctl(vcpu, get, bytes);
-    if (result === -EINVAL && get === Request.GET_XCRS) return [];
-    if (result < 0) throw kernel.error(requestName(get), -result);
-    return [{ set, bytes }];
+    const bytes = kernel.read(vcpu, get, length);
+    // The structure begins with their number. The kernel refuses to set none.
+    const hasNone = get === Request.GET_XCRS && new DataView(bytes.buffer).getUint32(0, true) === 0;
+    return hasNone ? [] : [{ set, bytes }];
   });
   // A register that the kernel lists need not exist for this guest: those are left out.
   const values = msrIndices.flatMap((index) => {
