@@ -59,7 +59,7 @@ export async function namedSnapshot(name: string | undefined, options: RunOption
 /** False if the file cannot be read: the reader of images then says why. */
 async function hasMagic(file: string): Promise<boolean> {
   try {
-    // A pipe has no position, must not lose its first bytes, and is not open before it has a writer.
+    // A pipe has no position, must not lose its first bytes, and opens only with a writer.
     if (!(await stat(file)).isFile()) return false;
     const handle = await open(file);
     try {
