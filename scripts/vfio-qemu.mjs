@@ -1,97 +1,144 @@
-// Fetches a QEMU that speaks vfio-user, with a kernel for its guest, into a folder of its own: from
-// Debian's trixie and trixie-backports, with the machine's apt and its keys. Nothing is installed.
+// Runs a QEMU that speaks vfio-user, on any machine with x86-64 and Debian's apt: fetches it the
+// first time (fetch-vfio-qemu.mjs), and starts it with its own loader and libraries. So it needs no
+// root and sees this machine's files and sockets under their own paths. See --help.
 //
-//   npm run vfio:qemu            into the cache of upcall, for the tests and the bench
-//
-// Tests and bench skip what needs it, and say so, until it is there. UPCALL_VFIO_QEMU names another
-// folder.
+// Tests and bench skip what needs it, and say so, until it is there.
 
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fetchQemu, isThere, MODULES, target } from './fetch-vfio-qemu.mjs';
 
-const MIRROR = 'http://deb.debian.org/debian';
-const KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
-const PACKAGES = ['qemu-system-x86', 'linux-image-amd64', 'busybox-static'];
-/** Drivers of the guest that are not in its kernel. */
-const MODULES = ['failover', 'net_failover', 'virtio_net', 'virtio_blk'];
-const UNPACK_LIMIT_MS = 300_000;
+const HELP = `vfio:qemu [OPTION...] [QEMU OPTION...]: runs QEMU with cards of "upcall serve --vfio-user"
+  --card SOCKET   a card at this socket; may be repeated
+  --debian        boots Debian's amd64 kernel with a shell of busybox on this terminal, in a machine
+                  that shares its memory with cards. The first card is 00:05.0, the next one 00:06.0
+  --run COMMANDS  with --debian: runs them (for sh) instead of the shell, and powers off. Their status
+                  is that of this script
 
-const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache');
-const target = process.env.UPCALL_VFIO_QEMU ?? join(cache, 'upcall', 'qemu-vfio-user');
-if (existsSync(join(target, 'complete'))) {
-  console.log(`${target} is there`);
-  process.exit(0);
+Options of QEMU follow these and are added to them. Paths are those of this machine, relative to the
+folder in which npm is called. Without any option, QEMU is only fetched, once, from Debian into
+${target}
+(UPCALL_VFIO_QEMU names another folder). Nothing is installed, and root is not needed.
+Ctrl-A X ends a QEMU of --debian, Ctrl-A C is its monitor.
+
+Examples, while "upcall serve --vfio-user card.sock --device my-card.js@pci" runs:
+  npm run vfio:qemu -- --debian --card card.sock
+  npm run vfio:qemu -- --debian --card card.sock --run 'cat /sys/bus/pci/devices/*/vendor'
+  npm run vfio:qemu -- --debian --card card.sock -smp 1 -device edu
+  npm run vfio:qemu -- --card card.sock -machine q35 -m 512 -nographic disk.img
+`;
+const FIRST_SLOT = 5;
+const MEMORY = '512M';
+
+// npm changes to the package's folder.
+const cwd = process.env.INIT_CWD ?? process.cwd();
+const { cards, isDebian, commands, rest } = readArguments(process.argv.slice(2));
+if (!isThere()) {
+  say('QEMU and a guest are fetched from Debian');
+  fetchQemu();
 }
-const folder = mkdtempSync(join(tmpdir(), 'upcall-qemu-'));
-try {
-  fetchPackages();
-  unpack();
-  mkdirSync(target, { recursive: true });
-  for (const part of ['root', 'guest']) {
-    rmSync(join(target, part), { recursive: true, force: true });
-    // Over a file system's border it has to be copied.
-    cpSync(join(folder, part), join(target, part), { recursive: true, verbatimSymlinks: true });
+if (process.argv.length > 2) await run();
+else
+  say(
+    `QEMU is in ${target}. Run it:\n\n  npm run vfio:qemu -- --debian --card SOCKET\n\nMore: npm run vfio:qemu -- --help`,
+  );
+
+/** @type {(words: string[]) => { cards: string[], isDebian: boolean, commands: string | undefined, rest: string[] }} */
+function readArguments(words) {
+  /** @type {string[]} */
+  const cards = [];
+  let isDebian = false;
+  /** @type {string | undefined} */
+  let commands;
+  let at = 0;
+  const value = (/** @type {string} */ name) => words[at++] ?? fail(`${name} needs a value`);
+  for (; at < words.length;) {
+    const word = words[at++];
+    if (word === '--help' || word === '-h') {
+      process.stdout.write(HELP);
+      process.exit(0);
+    } else if (word === '--debian') isDebian = true;
+    else if (word === '--card') cards.push(value(word));
+    else if (word === '--run') commands = value(word);
+    else {
+      at--;
+      break;
+    }
   }
-  writeFileSync(join(target, 'complete'), '');
-  console.log(`${target} is complete`);
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (commands !== undefined && !isDebian) fail('--run needs --debian');
+  return { cards, isDebian, commands, rest: words.slice(at) };
 }
 
-function fetchPackages() {
-  for (const part of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(folder, part), { recursive: true });
-  const suites = ['trixie', 'trixie-backports'].map((suite) => `deb [signed-by=${KEYS}] ${MIRROR} ${suite} main\n`);
-  writeFileSync(join(folder, 'sources.list'), suites.join(''));
-  writeFileSync(join(folder, 'status'), '');
-  const options = {
-    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
-    'Dir::Etc::sourceparts': '/dev/null',
-    'Dir::State::lists': join(folder, 'lists'),
-    'Dir::State::status': join(folder, 'status'),
-    'Dir::Cache': join(folder, 'cache'),
-    'APT::Architecture': 'amd64',
-    'APT::Install-Recommends': 'false',
-    'APT::Sandbox::User': 'root',
-    'Acquire::Languages': 'none',
-  };
-  const settings = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  run('apt-get', [...settings, '-q', 'update']);
-  run('apt-get', [...settings, '-q', '-y', '--download-only', '-t', 'trixie-backports', 'install', ...PACKAGES]);
+async function run() {
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-vfio-qemu-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const options = [...(isDebian ? await debian(folder) : []), ...cards.flatMap(cardOption), ...rest];
+  const root = join(target, 'root');
+  const libraries = join(root, 'usr/lib/x86_64-linux-gnu');
+  const qemu = spawn(
+    join(libraries, 'ld-linux-x86-64.so.2'),
+    [
+      ...['--library-path', libraries, join(root, 'usr/bin/qemu-system-x86_64')],
+      ...['-L', join(root, 'usr/share/qemu'), '-L', join(root, 'usr/share/seabios'), ...options],
+    ],
+    { stdio: 'inherit', cwd, env: { ...process.env, QEMU_MODULE_DIR: join(libraries, 'qemu') } },
+  );
+  // The terminal gives SIGINT to QEMU, too.
+  process.on('SIGINT', () => undefined);
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => qemu.kill(signal));
+  qemu.on('error', (error) => fail(error.message));
+  // The debug exit device doubles the guest's status, and adds 1.
+  qemu.on('close', (code) => (process.exitCode = code === null ? 1 : isDebian && code > 2 ? code >> 1 : code));
 }
 
-function unpack() {
-  const archives = join(folder, 'cache/archives');
-  const root = join(folder, 'root');
-  const guest = join(folder, 'guest');
-  const kernel = join(folder, 'kernel');
-  for (const one of [root, guest, kernel]) mkdirSync(one);
-  for (const file of readdirSync(archives).filter((name) => name.endsWith('.deb')))
-    run('dpkg-deb', ['-x', join(archives, file), /^(linux|busybox)-/.test(file) ? kernel : root]);
-  // Merged /usr: the packages hold no links for it.
-  for (const name of ['bin', 'sbin', 'lib', 'lib64'])
-    if (existsSync(join(root, 'usr', name)) && !existsSync(join(root, name)))
-      run('ln', ['-s', `usr/${name}`, join(root, name)]);
-  mkdirSync(join(root, 'run'), { recursive: true });
-  renameSync(join(kernel, 'usr/bin/busybox'), join(guest, 'busybox'));
-  for (const path of readdirSync(kernel, { recursive: true }).map(String)) {
-    const name = basename(path);
-    if (/^vmlinuz/.test(name)) renameSync(join(kernel, path), join(guest, 'vmlinuz'));
-    const module = /^([\w-]+)\.ko\.xz$/.exec(name)?.[1];
-    if (module === undefined || !MODULES.includes(module)) continue;
-    run('xz', ['-d', join(kernel, path)]);
-    renameSync(join(kernel, path.slice(0, -3)), join(guest, `${module}.ko`));
+/** @type {(socket: string, index: number) => string[]} */
+function cardOption(path, index) {
+  const device = { driver: 'vfio-user-pci', socket: { path, type: 'unix' } };
+  return ['-device', JSON.stringify(isDebian ? { ...device, addr: (FIRST_SLOT + index).toString(16) } : device)];
+}
+
+/** The machine with Debian. @type {(folder: string) => Promise<string[]>} */
+async function debian(folder) {
+  const dist = process.env.UPCALL_DIST ?? fileURLToPath(new URL('../dist', import.meta.url));
+  /** @type {(file: string) => Promise<any>} */
+  const load = (file) => import(pathToFileURL(join(dist, 'cli/debian', file)).href);
+  const { buildInitramfs, runParameter, sizeParameter } = await load('initramfs.js');
+  const { moduleArchive } = await load('module-archive.js');
+  const { debianCommandLine } = await load('command-line.js');
+  const guest = (/** @type {string} */ name) => join(target, 'guest', name);
+  const modules = MODULES.map((name) => ({ module: { name, bytes: readFileSync(guest(`${name}.ko`)) } }));
+  const initrd = join(folder, 'initrd');
+  writeFileSync(initrd, Buffer.concat([buildInitramfs(readFileSync(guest('busybox'))), moduleArchive(modules)]));
+  const extra = ['panic=-1', commands === undefined ? sizeParameter(process.stdout) : runParameter(commands)];
+  return [
+    ...['-machine', 'q35,memory-backend=ram', '-m', MEMORY],
+    ...['-object', `memory-backend-memfd,id=ram,size=${MEMORY},share=on`],
+    ...['-accel', hasKvm() ? 'kvm' : 'tcg,thread=multi', '-smp', '2'],
+    ...['-display', 'none', '-nodefaults', '-no-reboot', '-serial', 'mon:stdio'],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1', '-kernel', guest('vmlinuz'), '-initrd', initrd],
+    ...['-append', debianCommandLine(extra.filter((word) => word !== undefined).join(' '))],
+  ];
+}
+
+function hasKvm() {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
-/** @type {(program: string, parameters: string[]) => void} */
-function run(program, parameters) {
-  const { status, error } = spawnSync(program, parameters, {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    timeout: UNPACK_LIMIT_MS,
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  if (status === 0) return;
-  throw new Error(`${program} ${parameters.at(-1)} failed: ${error?.message ?? `status ${status}`}`);
+/** @type {(text: string) => void} */
+function say(text) {
+  process.stderr.write(`vfio-qemu: ${text}\n`);
+}
+
+/** @type {(text: string) => never} */
+function fail(text) {
+  say(`${text}. See --help`);
+  process.exit(2);
 }
