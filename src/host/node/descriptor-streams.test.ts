@@ -107,6 +107,23 @@ for (const [kind, listen, skip] of kinds)
       await closed;
     });
 
+    test('ends after a program that left something unread and some bytes', { timeout: 30_000 }, async (t) => {
+      const { stream, socket } = await connected(t, listen);
+      socket.on('error', () => undefined);
+      assert.equal(stream.send(Buffer.from('unread')), true);
+      socket.write('half a mess');
+      socket.destroy();
+      let taken = '';
+      await new Promise<void>((resolve) => {
+        stream.onReadable = () => {
+          const part = stream.receive();
+          if (part === 'closed') resolve();
+          else taken += Buffer.from(part?.bytes ?? []).toString();
+        };
+      });
+      assert.match(taken, /^(half a mess)?$/);
+    });
+
     test('waits for bytes without the event loop, at most the given time', async (t) => {
       const { stream, socket } = await connected(t, listen);
       await new Promise<void>((resolve) => void socket.write('x', () => resolve()));

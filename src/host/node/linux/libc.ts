@@ -20,13 +20,25 @@ interface KoffiFunction extends NativeFunction {
   async(...args: readonly unknown[]): void;
 }
 
+interface PollOptions {
+  readonly readable: boolean;
+}
+
+/** `status`: 0, or −errno. */
+type PollCallback = (status: number) => void;
+
+interface KoffiPollHandle extends PollHandle {
+  start(options: PollOptions, callback: PollCallback): void;
+  unref(): void;
+}
+
 /** The part of koffi that is used. The package is optional, and so are its types. */
 interface Koffi {
   load(library: string): { func(declaration: string): KoffiFunction; symbol(name: string): unknown };
   address(pointer: unknown): bigint | number;
   errno(): number;
   readonly node: {
-    poll(fd: number, options: { readonly readable: boolean }, callback: () => void): PollHandle & { unref(): void };
+    poll(fd: number, options: PollOptions, callback: PollCallback): KoffiPollHandle;
   };
 }
 
@@ -46,7 +58,7 @@ export interface Libc {
   address(bytes: NodeJS.TypedArray): bigint;
   /** The address of a function, for a structure that holds one. Throws if it does not exist. */
   symbol(name: string): bigint;
-  /** Calls back on the event loop while `fd` is readable, or at its end. */
+  /** Calls back on the event loop while `fd` is readable, has an error, or is at its end. */
   poll(fd: number, onReadable: () => void, options?: { readonly keepsAlive?: boolean }): PollHandle;
 }
 
@@ -94,7 +106,14 @@ function bind(koffi: Koffi): Libc {
     address: (bytes) => BigInt(koffi.address(bytes)),
     symbol: (name) => BigInt(koffi.address(library.symbol(name))),
     poll: (fd, onReadable, { keepsAlive = false } = {}) => {
-      const handle = koffi.node.poll(fd, { readable: true }, onReadable);
+      const options = { readable: true };
+      const called = (status: number): void => {
+        // At POLLERR libuv stops polling. A socket has it if its peer closes with unread bytes,
+        // while what the peer has sent, and the end, are still to be received.
+        if (status < 0) handle.start(options, called);
+        onReadable();
+      };
+      const handle = koffi.node.poll(fd, options, called);
       if (!keepsAlive) handle.unref();
       return handle;
     },
