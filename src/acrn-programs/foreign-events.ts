@@ -9,7 +9,7 @@
 
 import type { EventTable } from '../acrn-hsm/event-table.js';
 import type { LinuxEvent, LinuxEvents } from '../acrn-hsm/linux-events.js';
-import { closeDescriptor } from '../host/node/linux/descriptors.js';
+import { closeReceived } from '../host/node/linux/descriptors.js';
 import { Errno } from '../io-request/errno.js';
 
 /** Eventfds of one open file of /dev/acrn_hsm. */
@@ -39,7 +39,7 @@ export class ForeignEvents implements EventTable {
     const event = this.#events.lookup(copy);
     // The event of a known eventfd keeps the descriptor that it has: this copy is one too many.
     const isNew = typeof event !== 'number' && event.fd === copy;
-    if (!isNew) closeDescriptor(copy);
+    if (!isNew) closeReceived(copy);
     if (typeof event === 'number' || this.#taken.has(event)) return event;
     if (this.#taken.size >= MAX_EVENTS) {
       if (isNew) event.close();

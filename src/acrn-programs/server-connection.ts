@@ -7,7 +7,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
+import { closeDescriptor, closeReceived, socketPair } from '../host/node/linux/descriptors.js';
 import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { SocketError, UnixSockets } from '../host/node/linux/unix-sockets.js';
@@ -86,7 +86,7 @@ export class ServerConnection {
       const message = this.#sockets.receive(this.#fd);
       if (message === undefined || message === 'closed') return message === 'closed';
       // None comes with a descriptor.
-      for (const fd of message.descriptors) closeDescriptor(fd);
+      for (const fd of message.descriptors) closeReceived(fd);
       const line = lineText(message.bytes);
       if (line !== undefined) this.#onLine(line);
     }
@@ -99,7 +99,7 @@ export class ServerConnection {
   giveListener({ fd: listener, isInterruptible }: Listener): void {
     const [own, given] = socketPair();
     this.#send(Operation.LISTENER, isInterruptible ? 0n : 1n, [given.fd, listener]);
-    for (const fd of [own.fd, given.fd, listener]) closeDescriptor(fd);
+    for (const fd of [own.fd, given.fd, listener]) closeReceived(fd);
   }
 
   /** Ends the connection. The server goes on without the program. */

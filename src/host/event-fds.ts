@@ -18,8 +18,8 @@ export interface EventFds {
    */
   identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd';
   /**
-   * Whether the descriptor, which came from another program, is an eventfd. From now on `write`
-   * does not block on it.
+   * Whether the descriptor, which came from another program, is an eventfd that `write` can signal
+   * without waiting.
    */
   adopt(fd: number): boolean;
   /** Whether the counter is not 0. */
@@ -30,6 +30,7 @@ export interface EventFds {
   read(fd: number): bigint;
   /** Adds 1 to the counter, which is a signal. A full counter stays full. */
   write(fd: number): void;
+  /** Also of a descriptor of another kind that came from another program. Does not wait. */
   close(fd: number): void;
   /** Calls back on the event loop while `fd` is readable, without keeping the process alive. */
   poll(fd: number, onReadable: () => void): { close(): void };

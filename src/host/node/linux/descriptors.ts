@@ -3,7 +3,7 @@
  *
  * Called by: acrn-programs/, and other files of this folder.
  *
- * Sources: socketpair(2), pidfd_open(2), pidfd_getfd(2), recv(2).
+ * Sources: socketpair(2), pidfd_open(2), pidfd_getfd(2), recv(2), close(2), socket(7).
  */
 
 import { fstatSync, readlinkSync } from 'node:fs';
@@ -19,6 +19,12 @@ const EAGAIN = 11;
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 const DRAIN_BYTES = 4096;
+const SOL_SOCKET = 1;
+const SO_LINGER = 13;
+/** `struct linger`: on, for 0 s. */
+const NO_LINGER = Int32Array.of(1, 0);
+/** Links of /proc/self/fd of files whose close never waits. */
+const CLOSED_AT_ONCE = /^(?:anon_inode:|\/memfd:)/;
 
 /** One end of a pair of connected sockets. */
 export interface SocketEnd {
@@ -29,6 +35,28 @@ export interface SocketEnd {
 
 export function closeDescriptor(fd: number): void {
   requireLibc().func('int close(int fd)')(fd);
+}
+
+/**
+ * Closes a descriptor that another program passed. The last close of a socket waits for its
+ * SO_LINGER, and that of a file for its file system, so another thread makes such calls.
+ */
+export function closeReceived(fd: number): void {
+  const link = linkOf(process.pid, fd);
+  if (link === undefined || CLOSED_AT_ONCE.test(link)) {
+    closeDescriptor(fd);
+    return;
+  }
+  const libc = requireLibc();
+  if (link.startsWith('socket:'))
+    libc.func('int setsockopt(int fd, int level, int name, const void *value, uint bytes)')(
+      fd,
+      SOL_SOCKET,
+      SO_LINGER,
+      NO_LINGER,
+      NO_LINGER.byteLength,
+    );
+  void libc.asyncFunc('int close(int fd)')(fd);
 }
 
 /** Two connected sockets. Throws with errno if there can be no more descriptors. */

@@ -3,11 +3,16 @@
  *
  * Called by: node-host.ts, as `Host.openEventFds`.
  *
- * Sources: eventfd(2), poll(2), proc_pid_fdinfo(5).
+ * Other programs have the same eventfds and set O_NONBLOCK as they like, so calls must not wait
+ * whatever it is.
+ *
+ * Sources: eventfd(2), poll(2), preadv2(2), proc_pid_fdinfo(5).
  */
 
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { EventFds } from '../../event-fds.js';
+import { closeReceived } from './descriptors.js';
+import { KernelSignals } from './kernel-signals.js';
 import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 
 // Flags by the names of the manual pages.
@@ -15,6 +20,10 @@ const EFD_CLOEXEC = 0o200_0000;
 const EFD_NONBLOCK = 0o4000;
 const F_GETFL = 3;
 const F_SETFL = 4;
+const RWF_NOWAIT = 8;
+const EOPNOTSUPP = 95;
+/** For preadv2(2): not at an offset. */
+const NO_OFFSET = -1;
 const POLLIN = 1;
 /** struct pollfd: the descriptor, the awaited events, the events that were found. */
 const POLLFD_BYTES = 8;
@@ -35,9 +44,15 @@ class LinuxEventFds implements EventFds {
   readonly #libc: Libc;
   readonly #eventfd: NativeFunction;
   readonly #read: NativeFunction;
+  readonly #readNow: NativeFunction;
   readonly #write: NativeFunction;
   readonly #poll: NativeFunction;
-  readonly #close: NativeFunction;
+  readonly #signals: KernelSignals | undefined;
+  readonly #counter = new Uint8Array(COUNTER_BYTES);
+  /** `struct iovec` of #counter. */
+  readonly #vector: BigUint64Array;
+  /** Kernels before 5.9 cannot read an eventfd so. */
+  #canReadNow = true;
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -45,7 +60,9 @@ class LinuxEventFds implements EventFds {
     this.#read = libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)');
     this.#write = libc.func('int64_t write(int fd, const uint8_t *buffer, size_t bytes)');
     this.#poll = libc.func('int poll(_Inout_ uint8_t *fds, ulong count, int timeout)');
-    this.#close = libc.func('int close(int fd)');
+    this.#readNow = libc.func('int64_t preadv2(int fd, const void *vector, int n, int64_t offset, int flags)');
+    this.#signals = KernelSignals.open(libc);
+    this.#vector = BigUint64Array.of(libc.address(this.#counter), BigInt(COUNTER_BYTES));
   }
 
   create(): number {
@@ -67,6 +84,7 @@ class LinuxEventFds implements EventFds {
 
   adopt(fd: number): boolean {
     if (typeof this.identify(fd) === 'string') return false;
+    if (this.#signals !== undefined) return true;
     const control = this.#libc.func('int fcntl(int fd, int command, int argument)');
     const flags = Number(control(fd, F_GETFL, 0));
     return flags >= 0 && Number(control(fd, F_SETFL, flags | EFD_NONBLOCK)) === 0;
@@ -88,19 +106,31 @@ class LinuxEventFds implements EventFds {
   }
 
   read(fd: number): bigint {
-    const counter = new Uint8Array(COUNTER_BYTES);
-    const bytes = Number(this.#read(fd, counter, COUNTER_BYTES));
-    return bytes === COUNTER_BYTES ? new DataView(counter.buffer).getBigUint64(0, true) : 0n;
+    const bytes = this.#readCounter(fd);
+    return bytes === COUNTER_BYTES ? new DataView(this.#counter.buffer).getBigUint64(0, true) : 0n;
+  }
+
+  #readCounter(fd: number): number {
+    if (this.#canReadNow) {
+      const bytes = Number(this.#readNow(fd, this.#vector, 1, NO_OFFSET, RWF_NOWAIT));
+      if (bytes >= 0 || this.#libc.errno() !== EOPNOTSUPP) return bytes;
+      this.#canReadNow = false;
+    }
+    return Number(this.#read(fd, this.#counter, COUNTER_BYTES));
   }
 
   write(fd: number): void {
+    if (this.#signals !== undefined) {
+      this.#signals.signal(fd);
+      return;
+    }
     const one = new Uint8Array(COUNTER_BYTES);
     one[0] = 1;
     this.#write(fd, one, COUNTER_BYTES);
   }
 
   close(fd: number): void {
-    this.#close(fd);
+    closeReceived(fd);
   }
 
   poll(fd: number, onReadable: () => void): { close(): void } {

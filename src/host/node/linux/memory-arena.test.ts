@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { describe, test, type TestContext } from 'node:test';
 import { loadLibc, requireLibc } from './libc.js';
 import { openMemoryArena } from './memory-arena.js';
@@ -8,6 +8,9 @@ import { memoryFile } from './memory-files.js';
 const skip = loadLibc() === undefined ? 'this is not Linux, or koffi is not installed' : false;
 const PAGE = 4096;
 const ARENA = 0x1_0000;
+const HUGE_PAGE = 2 * 2 ** 20;
+const MFD_ALLOW_SEALING = 2;
+const MFD_HUGETLB = 4;
 const F_ADD_SEALS = 1033;
 const F_SEAL_SHRINK = 2;
 
@@ -60,5 +63,34 @@ describe('an arena of memory', { skip }, () => {
       [0, 0, 0],
     ] as const)
       assert.equal(arena?.map(offset, length, fd, fileOffset), false, `${offset} ${length} ${fileOffset}`);
+  });
+
+  test('a file that the kernel cannot map leaves the arena as it was', (t) => {
+    const arena = openMemoryArena(HUGE_PAGE);
+    assert.ok(arena);
+    const bytes = new Uint8Array(arena.buffer);
+    bytes[5] = 5;
+    const libc = requireLibc();
+    const create = libc.func('int memfd_create(const char *name, uint flags)');
+    const huge = Number(create('huge', MFD_ALLOW_SEALING | MFD_HUGETLB));
+    if (huge < 0) {
+      t.skip('the kernel has no files of huge pages');
+      return;
+    }
+    t.after(() => closeSync(huge));
+    ftruncateSync(huge, HUGE_PAGE);
+    libc.func('int fcntl(int fd, int command, int argument)')(huge, F_ADD_SEALS, F_SEAL_SHRINK);
+    assert.equal(arena.map(0, HUGE_PAGE, huge, 0), false);
+    assert.equal(bytes[5], 5);
+    const start = libc.address(bytes);
+    const mapped = readFileSync('/proc/self/maps', 'latin1')
+      .split('\n')
+      .flatMap((line) => {
+        const found = /^([0-9a-f]+)-([0-9a-f]+) /.exec(line);
+        return found === null ? [] : [{ from: BigInt(`0x${found[1]}`), to: BigInt(`0x${found[2]}`) }];
+      });
+    let at = start;
+    for (const { from, to } of mapped) if (from <= at && to > at) at = to;
+    assert.ok(at >= start + BigInt(HUGE_PAGE), 'a part of the arena is not mapped');
   });
 });
