@@ -398,6 +398,7 @@ describe('clients of a served card', () => {
     client.setIrqs(EVENTS, Irq.MSIX, 0, 1, { descriptors: [10] });
     client.mapMemory(0n, 0x1000n);
     const second = new TestClient(server);
+    second.post(Command.VERSION, version());
     assert.equal(second.isOver, true, 'another one has it');
     client.die();
     assert.deepEqual(events.closed, [10]);
@@ -422,6 +423,84 @@ describe('clients of a served card', () => {
     next.write(Region.CONFIG, COMMAND, 2, ENABLE);
     assert.equal(next.read(0, 8, 4), 0x0403_0209);
     assert.equal(client.replyTo(id), undefined);
+  });
+
+  test('one that comes after the card was removed as late finds a new card as after power-on', async (t) => {
+    const cards: TestCard[] = [];
+    const create = () => cards[cards.push(new TestCard()) - 1] as TestCard;
+    const { server, lines } = await serverOf(create, { vm: { name: 'card', clientTimeoutMs: 20 } });
+    t.after(() => server.close());
+    // The time limit alone does not keep a process alive.
+    const alive = setInterval(() => undefined, 1000);
+    const removed = new Promise<void>((resolve) =>
+      server.vm.onEvent(({ kind }) => {
+        if (kind === 'client-late') resolve();
+      }),
+    ).finally(() => clearInterval(alive));
+    const client = await TestClient.open(server);
+    client.write(Region.CONFIG, COMMAND, 2, ENABLE);
+    client.write(0, 0, 4, 9);
+    cards[0]?.hold();
+    const id = client.post(Command.REGION_READ, transfer(0, 0, 4));
+    await removed;
+    await turn();
+    assert.equal(client.replyTo(id)?.payload.getUint32(16, true), 0xffff_ffff);
+    assert.equal(client.read(Region.CONFIG, 0, 4), 0xffff_ffff, 'there is no card any more');
+    client.die();
+    const next = await TestClient.open(server);
+    assert.equal(next.read(Region.CONFIG, 0, 4), 0x5678_1234);
+    next.write(Region.CONFIG, COMMAND, 2, ENABLE);
+    assert.equal(next.read(0, 0, 4), 0x0403_0201);
+    assert.equal(cards.length, 2);
+    assert.match(lines.join('\n'), /card: the card was removed, and is created again for the next client/);
+  });
+
+  test('after the removal of a card that cannot be created again, one is refused, and a line says why', async (t) => {
+    const broken = new Error('no such chip');
+    const makers = [
+      { card: new TestCard(), expected: /Give serveVfioUser a function that creates it/ },
+      {
+        card: (() => {
+          let count = 0;
+          return (): TestCard => {
+            if (++count > 1) throw broken;
+            return new TestCard();
+          };
+        })(),
+        expected: /card: a client is refused: the card was removed, and cannot be created again: no such chip/,
+      },
+    ];
+    for (const { card, expected } of makers) {
+      const { server, lines } = await serverOf(card);
+      t.after(() => server.close());
+      const client = await TestClient.open(server);
+      const [removed] = server.vm.requests.clients.all.filter(({ name }) => name === 'test-card');
+      server.vm.requests.clients.fail(removed ?? assert.fail(), new Error('thrown'));
+      assert.equal(client.read(Region.CONFIG, 0, 4), 0xffff_ffff);
+      client.die();
+      const next = await TestClient.connect(server);
+      assert.equal(next.isOver, true);
+      assert.match(lines.join('\n'), expected);
+    }
+  });
+
+  test('a program that only connects is not counted, and not reported', async (t) => {
+    const { server, lines } = await serverOf(new TestCard());
+    t.after(() => server.close());
+    (await TestClient.connect(server)).die();
+    assert.deepEqual([lines, server.client], [[], undefined]);
+    const client = await TestClient.open(server);
+    const probe = new TestClient(server);
+    assert.equal(probe.isOver, false);
+    probe.die();
+    assert.equal(probe.isOver, true);
+    assert.deepEqual(lines, ['card: a client has the card']);
+    assert.equal(server.client?.messages, 1);
+    const many = Array.from({ length: 20 }, () => new TestClient(server));
+    assert.equal(many.filter(({ isOver }) => isOver).length, 4, 'some are kept until they speak');
+    await server.close();
+    assert.equal(client.isOver && many.every(({ isOver }) => isOver), true);
+    assert.deepEqual(lines.slice(1), ['card: a client loses the card: the server ends']);
   });
 
   test('one that does not read what it is sent loses the card', async (t) => {

@@ -7,7 +7,8 @@
  * shared page, and the tools of a VM show the card: trace, statistics, faults, breakpoints, the
  * live page.
  *
- * One client at a time. When it is gone, the VM is reset, and with it the card.
+ * One client at a time. When it is gone, the VM is reset, and with it the card. A card that was
+ * removed meanwhile is created again for the next one.
  */
 
 import type { DescriptorStream } from '../host/descriptor-streams.js';
@@ -16,7 +17,9 @@ import type { MemoryArena } from '../host/memory-arena.js';
 import { CardFunction } from '../device-model/pci/card-function.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import { RegionMemory } from '../hypervisor/region-memory.js';
+import { errorText } from '../io-request/error-text.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { atMost } from '../sync/bounded-wait.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { UserVmOptions } from '../vm/user-vm-options.js';
@@ -26,13 +29,16 @@ import { ClientHypervisor } from './client-hypervisor.js';
 import { DmaMap } from './dma-map.js';
 import { ServedFunction } from './served-function.js';
 
-/** Creates the card for the VM to which it will be attached. */
+/**
+ * Creates the card for the VM to which it will be attached. Called again for the next client after
+ * a card was removed, for example because it was late.
+ */
 export type CreateServedCard = (vm: UserVm) => PciCard | Promise<PciCard>;
 
 export interface CardServerOptions {
   readonly card: PciCard | CreateServedCard;
   readonly vm: Pick<UserVmOptions, 'name' | 'clientTimeoutMs' | 'late' | 'statistics' | 'faults'>;
-  /** Called once, before the card is created and attached. */
+  /** Called once, before the card is created and attached for the first time. */
   readonly onVm: (vm: UserVm) => void;
   /** Clients that come and go, in words for a person. */
   readonly report: (line: string) => void;
@@ -44,6 +50,9 @@ export interface CardServerOptions {
   readonly now?: () => number;
 }
 
+/** How long the next client waits for the `close` of a card that was removed, in ms. */
+const CLOSE_LIMIT_MS = 1000;
+const MAX_REFUSED = 16;
 /** Of a host that maps nothing. */
 const NO_ARENA_BYTES = 4096;
 /** The card's place in its VM. The client chooses the one in its machine. */
@@ -66,7 +75,14 @@ export class CardServer {
   served: ServedFunction | undefined;
   readonly #parts: Parts;
   #attached: AttachedCard | undefined;
+  /** Of the client, or of a program that has not said yet that it is one. */
+  #stream: DescriptorStream | undefined;
+  #connection: ClientConnection | undefined;
+  /** The connection while it has the card: from its VERSION on. */
   #client: ClientConnection | undefined;
+  /** Streams of others that have said nothing yet, oldest first. */
+  readonly #refused = new Set<DescriptorStream>();
+  #isClosing = false;
   #last: ClientCounters | undefined;
   /** Resolves when the card is as after power-on, for the next client. */
   #ready: Promise<void> = Promise.resolve();
@@ -89,6 +105,7 @@ export class CardServer {
       server = new CardServer({ options, serviceVm, hypervisor, memory, vm });
       options.onVm(vm);
       await server.#attach();
+      await vm.start();
       return server;
     } catch (error) {
       await serviceVm.close();
@@ -108,48 +125,97 @@ export class CardServer {
     return this.#client?.counters ?? this.#last;
   }
 
-  /** Resolves when the next client finds the card as after power-on. */
+  /** Resolves when the connected client finds the card as after power-on, or is refused. */
   get ready(): Promise<void> {
     return this.#ready;
   }
 
   /** A program has connected. It is refused if another one has the card. */
   connect(stream: DescriptorStream): void {
-    const { report, now = () => performance.now() } = this.#parts.options;
-    const { name } = this.vm;
     const who = stream.pid === undefined ? 'a client' : `process ${stream.pid}`;
-    if (this.#client !== undefined) {
-      report(`${name}: ${who} is refused: another client has the card`);
-      stream.close();
+    if (this.#stream !== undefined) {
+      this.#refuse(stream, `${who} is refused: another client has the card`);
       return;
     }
-    report(`${name}: ${who} has the card`);
-    const client = new ClientConnection({
-      stream,
-      served: this.#function,
-      now,
-      deliverPin: () => this.#parts.hypervisor.vm.deliverPin(),
-      onEnd: (reason) => {
-        report(`${name}: ${who} is gone${reason === undefined ? '' : `: it ${reason}`}`);
-        this.#last = client.counters;
-        this.#client = undefined;
-        this.#ready = this.#powerOn();
-      },
-    });
-    this.#client = client;
-    void this.#ready.then(() => {
-      if (this.#client === client) this.memory.remote = client.session.dma;
-      client.begin();
-    });
+    this.#stream = stream;
+    this.#ready = this.#ready.then(async () => this.#begin(stream, who, await this.#restored()));
   }
 
   /** A client that is connected loses the card. */
   async close(): Promise<void> {
-    this.#client?.end('has lost it: the server ends');
+    this.#isClosing = true;
+    for (const stream of [...this.#refused]) this.#drop(stream);
+    this.#connection?.end();
     await this.#ready;
     await this.#parts.serviceVm.close();
     // What the card had to write is written.
     await this.#attached?.closed;
+  }
+
+  #report(line: string): void {
+    this.#parts.options.report(`${this.vm.name}: ${line}`);
+  }
+
+  /**
+   * `problem`: why there is no card. The stream is closed then: a machine that finds all ones where
+   * a function's configuration space should be may never come to an end with it.
+   */
+  #begin(stream: DescriptorStream, who: string, problem: string | undefined): void {
+    if (this.#isClosing || problem !== undefined) {
+      if (problem !== undefined) this.#report(`${who} is refused: ${problem}`);
+      stream.close();
+      this.#stream = undefined;
+      return;
+    }
+    const { hypervisor, options } = this.#parts;
+    const client = new ClientConnection({
+      stream,
+      served: this.#function,
+      now: options.now ?? (() => performance.now()),
+      deliverPin: () => hypervisor.vm.deliverPin(),
+      onVersion: () => {
+        this.#client = client;
+        this.#report(`${who} has the card`);
+      },
+      onEnd: (reason) => {
+        const why = reason === undefined ? '' : `: it ${reason}`;
+        this.#stream = this.#connection = undefined;
+        // A program that only probes the socket is no client.
+        if (this.#client === client) {
+          this.#report(this.#isClosing ? `${who} loses the card: the server ends` : `${who} is gone${why}`);
+          this.#last = client.counters;
+          this.#client = undefined;
+        } else if (reason !== undefined) this.#report(`${who} is refused${why}`);
+        this.memory.remote = undefined;
+        this.#function.clear();
+        this.#ready = this.#ready.then(() => this.#powerOn());
+      },
+    });
+    this.#connection = client;
+    this.memory.remote = client.session.dma;
+    client.begin();
+  }
+
+  /** Reported when it speaks: a program that only probes the socket says nothing. */
+  #refuse(stream: DescriptorStream, line: string): void {
+    if (this.#refused.size >= MAX_REFUSED) this.#drop([...this.#refused][0] as DescriptorStream);
+    this.#refused.add(stream);
+    stream.onReadable = () => {
+      if (!this.#refused.has(stream)) return;
+      const part = stream.receive();
+      if (part === undefined) return;
+      if (part !== 'closed') {
+        for (const descriptor of part.descriptors) this.#parts.options.events?.close(descriptor);
+        this.#report(line);
+      }
+      this.#drop(stream);
+    };
+    stream.onReadable();
+  }
+
+  #drop(stream: DescriptorStream): void {
+    this.#refused.delete(stream);
+    stream.close();
   }
 
   get #function(): ServedFunction {
@@ -157,13 +223,14 @@ export class CardServer {
     return this.served;
   }
 
+  /** Rejects with what creating and attaching the card throws. */
   async #attach(): Promise<void> {
     const { options, hypervisor } = this.#parts;
     const { events } = options;
     const card = typeof options.card === 'function' ? await options.card(this.vm) : options.card;
     this.#attached = this.vm.attachCard(card, ADDRESS);
-    const fn = [...this.vm.pci.functions()].find(({ function: one }) => one instanceof CardFunction)?.function;
-    if (!(fn instanceof CardFunction)) throw new Error(`${card.name} has no function`);
+    const fn = this.#present;
+    if (fn === undefined) throw new Error(`${card.name} has no function`);
     this.served = new ServedFunction({
       fn,
       contexts: hypervisor.vm.contexts,
@@ -172,13 +239,32 @@ export class CardServer {
       acceptEvent: (descriptor) => events?.adopt(descriptor) === true,
       closeDescriptor: (descriptor) => events?.close(descriptor),
     });
-    await this.vm.start();
+  }
+
+  /** Undefined: the card was removed, for example because it was late. */
+  get #present(): CardFunction | undefined {
+    for (const { function: fn } of this.vm.pci.functions()) if (fn instanceof CardFunction) return fn;
+    return undefined;
+  }
+
+  /** Creates a card again that was removed. Returns why that cannot be. */
+  async #restored(): Promise<string | undefined> {
+    if (this.#isClosing || this.#present !== undefined) return undefined;
+    if (typeof this.#parts.options.card !== 'function')
+      return 'the card was removed. Give serveVfioUser a function that creates it, which is called again then';
+    try {
+      // It may have a file open.
+      await atMost(CLOSE_LIMIT_MS, this.#attached?.closed ?? Promise.resolve());
+      await this.#attach();
+      this.#report('the card was removed, and is created again for the next client');
+      return undefined;
+    } catch (error) {
+      return `the card was removed, and cannot be created again: ${errorText(error).message}`;
+    }
   }
 
   /** The client is gone. The next one finds the card as after power-on. */
   async #powerOn(): Promise<void> {
-    this.memory.remote = undefined;
-    this.#function.clear();
     try {
       await this.vm.reset();
     } catch (error) {

@@ -26,6 +26,8 @@ export interface ClientConnectionOptions {
   readonly now: () => number;
   /** Sends the interrupts of the pin that are due. */
   readonly deliverPin: () => void;
+  /** Called at most once: it is a client, whose version is negotiated. */
+  readonly onVersion: () => void;
   /** Called once. `reason`: a sentence part, if it did not just close its stream. */
   readonly onEnd: (reason: string | undefined) => void;
 }
@@ -53,6 +55,7 @@ export class ClientConnection {
         stream.wait(limitMs);
         return this.#receive() !== 'closed';
       },
+      onVersion: options.onVersion,
       pumpLater: () => queueMicrotask(() => this.#guard(() => this.#pump())),
       now: options.now,
     });

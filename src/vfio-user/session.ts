@@ -30,6 +30,8 @@ export interface SessionOptions {
    * false if the client is gone.
    */
   readonly waitForMore: (limitMs: number) => boolean;
+  /** The version is negotiated. */
+  readonly onVersion: () => void;
   /** `pump` has to be called, on the event loop. */
   readonly pumpLater: () => void;
   /** For DMA_LIMIT_MS, in ms. */
@@ -213,7 +215,9 @@ export class VfioUserSession {
   #negotiate(payload: DataView<ArrayBuffer>): Uint8Array | Errno {
     if (this.#version !== undefined) return Errno.INVALID;
     this.#version = parseVersion(payload);
-    return this.#version === undefined ? Errno.INVALID : versionAnswer(this.#version);
+    if (this.#version === undefined) return Errno.INVALID;
+    this.#options.onVersion();
+    return versionAnswer(this.#version);
   }
 
   #access(id: number, command: number, payload: DataView<ArrayBuffer>, isPosted: boolean): Errno | typeof LATER {

@@ -31,10 +31,11 @@ export async function watchedCard(vm: UserVm, { module, options }: DeviceOption)
     },
     onFailed: (message) => vm.emit({ kind: 'device-report', device: name, message }),
   });
-  void vm.ended.then(() => {
+  const end = (): void => {
     isOver = true;
     watch.close();
-  });
+  };
+  void vm.ended.then(end);
   const loading = reloadableCard({
     module: module.href,
     options,
@@ -58,5 +59,12 @@ export async function watchedCard(vm: UserVm, { module, options }: DeviceOption)
   name = created.device.name;
   reload = created.reload;
   if (changedMs !== undefined) reload();
-  return created.device;
+  const { device } = created;
+  const close = device.close?.bind(device);
+  // A card that was removed is created again for the next monitor, with a watch of its own.
+  device.close = () => {
+    end();
+    return close?.();
+  };
+  return device;
 }
