@@ -24,9 +24,20 @@ export function foreignIoctl(
   file.memory.pid = thread;
   // Program and VM share the memory. The hypervisor drops its translations of guest code that the
   // program has written to, before the guest runs on. ATTACH lets no guest run on.
+  if (code === Ioctl.START_VM) file.memory.guestRuns();
   if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
   const result = file.hsm.ioctl(code, argument, interrupt);
   // Of acrn-dm's threads (event-wakeups.ts).
   wakeAfter(code, file);
-  return result;
+  return code === Ioctl.PAUSE_VM ? afterPause(file, result) : result;
+}
+
+/**
+ * A device model clears the RAM of a VM that has ended, or loads a kernel anew: each page would be
+ * two page faults.
+ */
+async function afterPause(file: OpenFile, result: number | Promise<number>): Promise<number> {
+  const value = await result;
+  if (value === 0) file.memory.guestPaused();
+  return value;
 }

@@ -10,13 +10,16 @@
  */
 
 import type { AddressSpace } from '../acrn-hsm/address-space.js';
-import type { MemoryFiles } from '../host/node/linux/memory-files.js';
+import type { FilePart, MemoryFiles } from '../host/node/linux/memory-files.js';
 import { processOf } from '../host/node/linux/process-facts.js';
 import type { ProcessMemory } from '../host/node/linux/process-memory.js';
+import { touchedParts, type TouchedPart } from '../host/node/linux/touched-memory.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { WrittenMemory } from './written-memory.js';
 
 const PAGE = BigInt(PAGE_BYTES);
+/** Of a longer range only what may be no zeros is read (touchedParts). */
+const SMALL_RANGE = 0x1_0000;
 
 /** A part of a file that belongs at an address of the process. */
 export interface ForeignMapping {
@@ -54,11 +57,14 @@ export class ForeignMemory implements AddressSpace {
   }
 
   isMapped(address: bigint, bytes: bigint): boolean {
-    const end = address + bytes;
-    // One byte in each page, and the last byte: steps from within a page may miss the last page.
-    return (
-      this.#memory.areMapped(this.pid, address, end, PAGE) && this.#memory.areMapped(this.pid, end - 1n, end, PAGE)
-    );
+    return this.#partsOf(address, bytes).every(({ offset, length }) => {
+      const start = address + BigInt(offset);
+      const end = start + BigInt(length);
+      // One byte in each page, and the last byte: steps from within a page may miss the last page.
+      return (
+        this.#memory.areMapped(this.pid, start, end, PAGE) && this.#memory.areMapped(this.pid, end - 1n, end, PAGE)
+      );
+    });
   }
 
   write(address: bigint, source: Uint8Array): boolean {
@@ -68,7 +74,7 @@ export class ForeignMemory implements AddressSpace {
   /** Returns false also if `target` is in no file, or `address` is not that of a page. */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean {
     const part = this.#files.find(target);
-    if (part === undefined || address % PAGE !== 0n || !this.read(address, target)) return false;
+    if (part === undefined || address % PAGE !== 0n || !this.#copy(address, target, part)) return false;
     this.#mappings.push({ address, bytes: target.length, ...part, written });
     written?.(0, target.length);
     return true;
@@ -102,6 +108,35 @@ export class ForeignMemory implements AddressSpace {
   /** Reports to the VM what the processes have written. Call it before the guest runs on. */
   collectWritten(): void {
     for (const written of this.#written.values()) written.collect();
+  }
+
+  /** The guest runs no more: stores of the processes are not noticed until `guestRuns`. */
+  guestPaused(): void {
+    for (const written of this.#written.values()) written.pause();
+  }
+
+  /** Call it before a guest that was paused runs again, and `collectWritten` after it. */
+  guestRuns(): void {
+    for (const written of this.#written.values()) written.resume();
+  }
+
+  /** Fills `target`, which lies in `part` of a file. Returns false if an address is not mapped. */
+  #copy(address: bigint, target: Uint8Array, { fd, offset: start }: FilePart): boolean {
+    let at = 0;
+    for (const { offset, length } of this.#partsOf(address, BigInt(target.length))) {
+      if (offset > at) this.#files.clear({ fd, offset: start + at }, offset - at);
+      if (!this.read(address + BigInt(offset), target.subarray(offset, offset + length))) return false;
+      at = offset + length;
+    }
+    if (at < target.length) this.#files.clear({ fd, offset: start + at }, target.length - at);
+    return true;
+  }
+
+  /** Parts of a range of the process outside of which all bytes are mapped and zero. */
+  #partsOf(address: bigint, bytes: bigint): readonly TouchedPart[] {
+    const length = Number(bytes);
+    const process = length > SMALL_RANGE && address % PAGE === 0n ? this.process : undefined;
+    return process === undefined ? [{ offset: 0, length }] : touchedParts(process, address, length);
   }
 
   /** The file was closed. */

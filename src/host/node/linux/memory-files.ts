@@ -18,6 +18,7 @@
 
 import { writeSync } from 'node:fs';
 import { requireLibc, type Libc } from './libc.js';
+import { touchedParts } from './touched-memory.js';
 
 const PAGE = 4096;
 /** Of a WebAssembly.Memory, its smallest unit. */
@@ -34,6 +35,8 @@ const PROT_READ = 1;
 const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_FIXED = 0x10;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
 
 /** Memory is copied in such pieces, without those that are 0. */
 const PIECE = 0x1_0000;
@@ -107,6 +110,13 @@ export class MemoryFiles {
     return undefined;
   }
 
+  /** Makes a part of a file zeros, and gives its pages back. Throws if the system refuses. */
+  clear({ fd, offset }: FilePart, bytes: number): void {
+    const fallocate = this.#libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, BigInt(offset), BigInt(bytes)) !== 0)
+      throw this.#failed('fallocate', `${bytes} bytes at ${offset}`);
+  }
+
   /** Closes the files that have parts of `buffer`. Memory that is mapped stays so. */
   release(buffer: SharedArrayBuffer): void {
     for (let i = this.#files.length - 1; i >= 0; i--) {
@@ -140,12 +150,13 @@ export class MemoryFiles {
   #copyInto(fd: number, bytes: Uint8Array, name: string): void {
     const write = this.#libc.func('int64_t pwrite(int fd, const void *bytes, size_t count, int64_t offset)');
     const zeros = new Uint8Array(PIECE);
-    for (let at = 0; at < bytes.length; at += PIECE) {
-      const piece = bytes.subarray(at, at + PIECE);
-      if (Buffer.compare(piece, piece.length === PIECE ? zeros : zeros.subarray(0, piece.length)) === 0) continue;
-      const copy = Uint8Array.from(piece);
-      if (Number(write(fd, copy, copy.length, BigInt(at))) !== copy.length) throw this.#failed('pwrite', name);
-    }
+    for (const { offset, length } of touchedParts(process.pid, this.#libc.address(bytes), bytes.length))
+      for (let at = offset; at < offset + length; at += PIECE) {
+        const piece = bytes.subarray(at, Math.min(at + PIECE, offset + length));
+        if (Buffer.compare(piece, piece.length === PIECE ? zeros : zeros.subarray(0, piece.length)) === 0) continue;
+        const copy = Uint8Array.from(piece);
+        if (Number(write(fd, copy, copy.length, BigInt(at))) !== copy.length) throw this.#failed('pwrite', name);
+      }
   }
 
   #failed(call: string, name: string): Error {

@@ -28,6 +28,7 @@ export const USERFAULTFD_FLAGS = O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY;
 const UFFD_API = 0xaan;
 const UFFDIO_API = 0xc018_aa3f;
 const UFFDIO_REGISTER = 0xc020_aa00;
+const UFFDIO_UNREGISTER = 0x8010_aa01;
 const REGISTER_MODE_WP = 2n;
 /** Write protection of shared memory, and without messages. */
 const FEATURE_WP_HUGETLBFS_SHMEM = 1n << 12n;
@@ -89,6 +90,15 @@ export class WrittenPages {
   add(address: bigint, bytes: number): void {
     // struct uffdio_register: start, length, mode, ioctls.
     this.#expect(this.#userfault, UFFDIO_REGISTER, [address, BigInt(bytes), REGISTER_MODE_WP, 0n]);
+  }
+
+  /**
+   * Stores to the range are not noticed any more, and cost the process no page faults. Fails
+   * silently for a range that is not mapped any more.
+   */
+  remove(address: bigint, bytes: number): void {
+    // struct uffdio_range: start, length.
+    this.#ioctl(this.#userfault, UFFDIO_UNREGISTER, new BigUint64Array([address, BigInt(bytes)]));
   }
 
   /**
