@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const CACHE = fileURLToPath(new URL('../.cache/bench/', import.meta.url));
-const HEADER = new URL('reference/reference.h', import.meta.url);
-const OPTIONS = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
+const HEADERS = ['reference.h', 'cpu.h'].map((name) => new URL(`reference/${name}`, import.meta.url));
+const OPTIONS = ['-D_GNU_SOURCE', '-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread'];
 const run = promisify(execFile);
 
 /** @type {Promise<{ name: string, version: string } | undefined> | undefined} */
@@ -43,7 +43,7 @@ export async function compile(file) {
   if (compiler === undefined) return { unavailable: 'no C compiler' };
   const source = new URL(file, import.meta.url);
   const hash = createHash('sha256').update(compiler.version).update(OPTIONS.join(' '));
-  for (const part of [HEADER, source]) hash.update(await readFile(part));
+  for (const part of [...HEADERS, source]) hash.update(await readFile(part));
   const program = `${CACHE}${basename(file, '.c')}-${hash.digest('hex').slice(0, 16)}`;
   if (existsSync(program)) return { program };
   await mkdir(CACHE, { recursive: true });

@@ -1,11 +1,13 @@
 /*
  * A client of /dev/acrn_hsm whose guest writes to a port in a loop: the time of a request, from the
- * guest to this process and back. Run by `upcall hsm`.
+ * guest to this process and back. Run by `upcall hsm`. With an argument, this process is pinned to
+ * the CPU of that number.
  */
 /* The other side compiles its code first. */
 #define WARM_UP_NS 1500000000ull
 #define MEASURE_NS 1000000000ull
 #include "reference.h"
+#include "cpu.h"
 
 #include <fcntl.h>
 #include <linux/acrn.h>
@@ -38,13 +40,15 @@ static void handle_requests(unsigned int count)
 	}
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
 	struct acrn_vm_creation creation = { .ioreq_buf = (uintptr_t)page };
 	struct acrn_vm_memmap segment = { .type = ACRN_MEMMAP_RAM, .len = RAM_BYTES, .attr = 7 };
 	struct acrn_vcpu_regs start;
 	void *ram;
 
+	if (count > 1 && pin_to(atoi(arguments[1])) != 0)
+		return 1;
 	if (posix_memalign(&ram, PAGE_BYTES, RAM_BYTES) != 0)
 		return 1;
 	device = open("/dev/acrn_hsm", O_RDWR | O_CLOEXEC);

@@ -1,8 +1,10 @@
 /*
  * Two threads that sleep on a futex each and wake each other: the least cost of a switch between
- * sleeping threads on Linux. With the argument `processes`: two processes.
+ * sleeping threads on Linux. With the argument `processes`: two processes. With a second argument
+ * they are pinned: `same` to one CPU, `apart` to two. Otherwise the scheduler places them.
  */
 #include "reference.h"
+#include "cpu.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -55,10 +57,13 @@ static void there_and_back(unsigned int count)
 
 int main(int count, char **arguments)
 {
+	const char *placement = count > 2 ? arguments[2] : "";
 	pthread_t thread;
 
 	words = mmap(NULL, sizeof(*words), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (words == MAP_FAILED)
+		return 1;
+	if (*placement != '\0' && pin_to(0) != 0)
 		return 1;
 	if (count > 1 && strcmp(arguments[1], "processes") == 0) {
 		private_flag = 0;
@@ -68,6 +73,8 @@ int main(int count, char **arguments)
 			return 1;
 		if (child == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (strcmp(placement, "apart") == 0 && pin_to(1) != 0)
+				return 1;
 			answer(NULL);
 		}
 	} else if (pthread_create(&thread, NULL, answer, NULL) != 0) {

@@ -25,5 +25,15 @@ export const rows = [
     process: { file: 'reference/futex.c', args: ['processes'] },
     compare: [{ to: 'C: futex' }],
   },
+  {
+    name: 'C: futex, two processes on one CPU',
+    unit: 'ns',
+    process: { file: 'reference/futex.c', args: ['processes', 'same'] },
+  },
+  {
+    name: 'C: futex, two processes on two CPUs',
+    unit: 'ns',
+    process: { file: 'reference/futex.c', args: ['processes', 'apart'], cores: 2 },
+  },
   { name: 'C: eventfd', unit: 'ns', process: { file: 'reference/eventfd.c' }, compare: [{ to: 'C: futex' }] },
 ];
