@@ -3,8 +3,8 @@
  *
  * - Called by: cli/commands/trace.ts and cli/vm-trace-file.ts, with each move (change of a slot's
  *   state) and each interrupt event.
- * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
- *   disk, so nothing is lost and memory is bounded.
+ * - A file is written synchronously in large chunks, and each second what there is. The Service VM
+ *   and the guest wait for the disk, so nothing is lost and memory is bounded.
  * - Standard output is usually a pipe to another program. `add` waits for it without stopping the
  *   guest. Meanwhile the trace may lose moves, which its reader counts.
  */
@@ -18,6 +18,8 @@ import type { Move } from '../../trace/move.js';
 
 /** How many bytes of a file are collected before a write. */
 const CHUNK_BYTES = 256 * 1024;
+/** When fewer bytes are written, too: for `tail -f`, and for a process that is killed. */
+const FLUSH_MS = 1000;
 
 /** A file to write, and its format. */
 export interface TraceTarget {
@@ -44,6 +46,9 @@ interface OpenTarget {
 
 export class TraceFiles {
   readonly #targets: readonly OpenTarget[];
+  readonly #timer: NodeJS.Timeout;
+  /** Of a write by the timer. The next call rejects with it. */
+  #error: Error | undefined;
 
   /** Creates the files. Throws OPTION_INVALID if one cannot be created. */
   constructor(targets: readonly TraceTarget[]) {
@@ -55,10 +60,12 @@ export class TraceFiles {
       chunks: [],
       bytes: 0,
     }));
+    this.#timer = setInterval(() => this.#flushAll(), FLUSH_MS).unref();
   }
 
   /** Adds an event to each file whose format has it. Rejects as `close` does. */
   async add(event: Move | InterruptEvent): Promise<void> {
+    if (this.#error !== undefined) throw this.#error;
     for (const target of this.#targets) {
       const { trace } = target;
       this.#append(target, isInterrupt(event) ? trace.addInterrupt?.(event) : trace.add(event));
@@ -68,6 +75,8 @@ export class TraceFiles {
 
   /** Ends the files. Rejects with OPTION_INVALID if a write fails. */
   async close(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#error !== undefined) throw this.#error;
     for (const target of this.#targets) {
       this.#append(target, target.trace.end());
       await this.#flush(target);
@@ -79,6 +88,15 @@ export class TraceFiles {
     if (bytes === undefined || bytes.length === 0) return;
     target.chunks.push(bytes);
     target.bytes += bytes.length;
+  }
+
+  /** Standard output never has bytes left here. */
+  #flushAll(): void {
+    for (const target of this.#targets)
+      this.#flush(target).catch((error: unknown) => {
+        this.#error = error as Error;
+        clearInterval(this.#timer);
+      });
   }
 
   async #flush(target: OpenTarget): Promise<void> {
