@@ -5,10 +5,12 @@
  * a card waits for the answer to its DMA, they are received where it waits.
  */
 
+import { host } from '../host/current.js';
 import type { DescriptorStream } from '../host/descriptor-streams.js';
 import { ProtocolError } from './message-stream.js';
 import type { ServedFunction } from './served-function.js';
 import { VfioUserSession } from './session.js';
+import { TurnBudget } from './turn-budget.js';
 
 export interface ClientCounters {
   /** Commands of the client. */
@@ -39,13 +41,17 @@ export class ClientConnection {
   readonly session: VfioUserSession;
   readonly #options: ClientConnectionOptions;
   readonly #interruptsBefore: number;
+  readonly #turn: TurnBudget;
   #isBegun = false;
+  /** The time of a turn is over. The next one goes on with the messages that wait. */
+  #isSuspended = false;
   #isEnded = false;
 
   constructor(options: ClientConnectionOptions) {
     const { stream, served } = options;
     this.#options = options;
     this.#interruptsBefore = served.irqs.sent;
+    this.#turn = new TurnBudget(options.now);
     this.session = new VfioUserSession({
       served,
       send: (bytes) => stream.send(bytes),
@@ -84,22 +90,40 @@ export class ClientConnection {
   }
 
   #readable(): void {
+    // Nothing is received before what waits is handled, or the client would seem to be far ahead.
+    if (this.#isSuspended) return;
+    this.#turn.begin();
+    this.#receiveParts();
+  }
+
+  #resume(): void {
+    this.#isSuspended = false;
+    this.#turn.begin();
+    if (this.#pump()) this.#receiveParts();
+  }
+
+  #receiveParts(): void {
     for (let part = 0; part < PARTS_PER_TURN; part++) {
       const received = this.#receive();
       if (received === 'closed') this.end();
       if (received === 'closed' || received === 'nothing') return;
-      this.#pump();
-      if (received === 'all') return;
+      if (!this.#pump() || received === 'all') return;
     }
   }
 
-  #pump(): void {
-    if (!this.#isBegun || this.#isEnded) return;
+  /** Returns false if this turn must receive nothing more. */
+  #pump(): boolean {
+    if (!this.#isBegun || this.#isEnded) return false;
     // The pin before commands that may unmask it, and after those that the card answers.
     this.#options.deliverPin();
-    this.session.pump();
+    const isDone = this.session.pump(this.#turn);
     this.#options.deliverPin();
     if (this.session.isOver) this.end(this.session.problem);
+    else if (!isDone && !this.#isSuspended) {
+      this.#isSuspended = true;
+      void host.turn().then(() => this.#guard(() => this.#resume()));
+    }
+    return !this.#isSuspended && !this.#isEnded;
   }
 
   /** `all`: what had arrived, as far as the stream knows. */

@@ -2,21 +2,40 @@
 
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { turn } from './fixtures/turn.js';
 import { TestCard } from './fixtures/test-card.js';
 import { message, serverOf, TestClient, transfer } from './fixtures/test-client.js';
-import { Command, Errno, Irq, IrqSet, MAX_DMA_REGIONS, MAX_QUEUED_COMMANDS, Region } from './protocol.js';
+import { Command, Errno, HeaderFlag, Irq, IrqSet, MAX_DMA_REGIONS, MAX_QUEUED_COMMANDS, Region } from './protocol.js';
 import { MAX_AHEAD_BYTES } from './session.js';
+import { TURN_MS } from './turn-budget.js';
 
 const ENABLE = 0x7;
 
-async function enabled(t: TestContext) {
+async function enabled(t: TestContext, now?: () => number) {
   const card = new TestCard();
-  const { server, events, lines } = await serverOf(card);
+  const { server, events, lines } = await serverOf(card, now && { now });
   const client = await TestClient.open(server);
   t.after(() => server.close());
   client.write(Region.CONFIG, 4, 2, ENABLE);
   return { card, client, events, lines, server };
+}
+
+/** By the clock of `stepping`, which the first message does not read. */
+const MAX_PER_TURN = 5;
+
+/** A clock that is a quarter of a turn later at each reading. */
+function stepping(): () => number {
+  let nowMs = 0;
+  return () => (nowMs += TURN_MS / 4);
+}
+
+/** Reads that want no reply. */
+function reads(count: number): Uint8Array {
+  const one = message(1, Command.REGION_READ, transfer(0, 0, 4), HeaderFlag.NO_REPLY);
+  const all = new Uint8Array(count * one.length);
+  for (let i = 0; i < count; i++) all.set(one, i * one.length);
+  return all;
 }
 
 describe('a hostile client', () => {
@@ -88,6 +107,55 @@ describe('a hostile client', () => {
     assert.match(lines.join('\n'), /sent commands far ahead of their answers/);
     for (const release of releases) release();
     await turn();
+  });
+
+  test('that sends far more than a turn can handle keeps no other card waiting, and loses nothing', async (t) => {
+    const { client, card } = await enabled(t, stepping());
+    const other = await enabled(t);
+    const flood = reads(1000);
+    // More than a client may be ahead of answers.
+    const floods = Math.ceil((MAX_AHEAD_BYTES + 1) / flood.length);
+    for (let i = 0; i < floods; i++) client.raw(flood);
+    assert.ok(card.accesses.length <= MAX_PER_TURN, `${card.accesses.length} accesses in one turn`);
+    assert.equal(other.client.read(0, 0, 4), 0x0403_0201);
+    for (let before = card.accesses.length; card.accesses.length < floods * 1000; before = card.accesses.length) {
+      await setImmediate();
+      assert.ok(card.accesses.length > before, 'nothing is handled any more');
+      assert.ok(card.accesses.length - before <= MAX_PER_TURN, 'too much in one turn');
+    }
+    assert.equal(client.isOver, false);
+    assert.equal(client.read(0, 4, 4), 0x0403_0205);
+  });
+
+  test('has no longer turns by a card that answers with promises', async (t) => {
+    const { client, card } = await enabled(t, stepping());
+    const read = card.read.bind(card);
+    card.read = async (...access) => read(...access);
+    client.raw(reads(1000));
+    let before = 0;
+    do {
+      before = card.accesses.length;
+      await setImmediate();
+      assert.ok(card.accesses.length - before <= 2 * MAX_PER_TURN, 'too much in one turn');
+    } while (card.accesses.length > before);
+    assert.equal(card.accesses.length, 1000);
+  });
+
+  test('that is gone in the middle of a flood leaves the card to the next one', async (t) => {
+    const { client, card, server } = await enabled(t, stepping());
+    client.raw(reads(20));
+    client.die();
+    while (!client.isOver) await setImmediate();
+    assert.equal(card.accesses.length, 20);
+    await server.ready;
+    assert.equal((await TestClient.open(server)).read(Region.CONFIG, 0, 4), 0x5678_1234);
+  });
+
+  test('an access that comes alone reads no clock', async (t) => {
+    let readings = 0;
+    const { client } = await enabled(t, () => readings++);
+    for (let i = 0; i < 10; i++) client.read(0, 0, 4);
+    assert.equal(readings, 0);
   });
 
   test('has a bounded number of regions', async (t) => {

@@ -20,6 +20,7 @@ import { DmaTransfers } from './dma-transfers.js';
 import { MessageStream, ProtocolError, type Message } from './message-stream.js';
 import { Bytes, Command, Errno, HEADER_BYTES, HeaderFlag, MAX_QUEUED_COMMANDS, MAX_DATA } from './protocol.js';
 import type { ServedFunction } from './served-function.js';
+import type { TurnBudget } from './turn-budget.js';
 
 export interface SessionOptions {
   readonly served: ServedFunction;
@@ -98,16 +99,22 @@ export class VfioUserSession {
       throw new ProtocolError('sent commands far ahead of their answers');
   }
 
-  /** Handles commands until one has to wait. Throws ProtocolError. */
-  pump(): void {
-    if (this.#isPumping || this.dma.isWaiting) return;
+  /**
+   * Handles commands until one has to wait. Returns false if others are left for the next turn of
+   * the event loop. Throws ProtocolError.
+   */
+  pump(turn: TurnBudget): boolean {
+    if (this.#isPumping || this.dma.isWaiting) return true;
     this.#isPumping = true;
     try {
       while (!this.#isOver && this.#served.hasRoom && this.#posted === 0) {
+        if (this.#queue.length === 0 && this.#stream.length === 0) return true;
+        if (!turn.hasTime()) return false;
         const message = this.#queue.shift() ?? this.#stream.next();
-        if (message === undefined) return;
+        if (message === undefined) return true;
         this.#receive(this.#post(message));
       }
+      return true;
     } finally {
       this.#isPumping = false;
     }
