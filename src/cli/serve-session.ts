@@ -17,10 +17,11 @@ import { VmTools, type VmToolsOptions } from './vm-tools.js';
 
 export interface ServePlan {
   readonly cards: readonly { readonly socket: string; readonly source: CardSource }[];
-  readonly vm: Pick<ServeOptions, 'clientTimeoutMs' | 'late' | 'faults' | 'statistics'>;
+  readonly vm: Pick<ServeOptions, 'clientTimeoutMs' | 'late' | 'lateStacks' | 'faults' | 'statistics'>;
   readonly tools: VmToolsOptions;
 }
 
+const SHARED_RAM = '-m 512 -object memory-backend-memfd,id=ram,size=512M -machine memory-backend=ram';
 const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Returns the exit status. Rejects with UpcallError if a card cannot be served. */
@@ -53,10 +54,10 @@ export async function runServe(plan: ServePlan, reporter: Reporter): Promise<Exi
   return ExitStatus.OK;
 }
 
-/** The option of QEMU for the card at `socket`. */
+/** The options of QEMU for the card at `socket`, and for RAM that it shares with the card. */
 export function qemuLine(socket: string): string {
   const device = { driver: 'vfio-user-pci', socket: { path: socket, type: 'unix' } };
-  return `QEMU: -device '${JSON.stringify(device)}'`;
+  return `QEMU: -device '${JSON.stringify(device)}' ${SHARED_RAM}`;
 }
 
 async function cardOf(source: CardSource, vm: UserVm): Promise<PciCard> {

@@ -61,6 +61,11 @@ export class GuestMemory {
     return address < 0;
   }
 
+  /** Accesses to RAM that came to nothing. Only RegionMemory has RAM that may not answer. */
+  get failures(): number {
+    return 0;
+  }
+
   /** Copies RAM to `target`. */
   readInto(address: number, target: Uint8Array): void {
     this.#check(address, target.length);

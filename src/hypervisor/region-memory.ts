@@ -55,7 +55,7 @@ export class RegionMemory extends GuestMemory {
   }
 
   /** Remote accesses that were not answered, and writes to read-only regions. */
-  get failures(): number {
+  override get failures(): number {
     return this.#failures;
   }
 

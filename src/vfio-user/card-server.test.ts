@@ -254,31 +254,45 @@ describe('DMA of a served card', () => {
     assert.equal(card.handle.dma.read(0x1001, 3), undefined);
   });
 
-  test('by messages: a client that does not answer, or dies, ends the wait with all ones', async (t) => {
+  test('by messages: a client that does not answer, or dies, ends the wait, and the DMA fails', async (t) => {
     const { client, card, server } = await enabled(t);
     client.mapMemory(0n, 0x1000n);
     client.stream.onWait = () => client.die();
-    assert.deepEqual([...(card.handle.dma.read(0, 2) ?? [])], [0xff, 0xff]);
+    assert.equal(card.handle.dma.read(0, 2), undefined);
     assert.equal(server.memory.failures, 1);
     await turn();
     assert.equal(client.isOver, true);
   });
 
+  test('RAM that is not shared is reported, once for each client', async (t) => {
+    const { client, lines } = await opened(t, { arena: new TestArena() });
+    const unshared = () => lines.filter((line) => line.includes('the RAM is not shared')).length;
+    client.mapMemory(0x1000n, 0x1000n);
+    assert.equal(unshared(), 0, 'it may be the memory of a card');
+    for (let i = 0; i < 2; i++) {
+      client.mapMemory(0n, 0x1000n);
+      client.unmapMemory(0n, 0x1000n);
+    }
+    assert.equal(unshared(), 1);
+  });
+
   test('by messages: a client that is stopped is waited for once, until something arrives', async (t) => {
-    const { client, card } = await enabled(t, { now: fastClock() });
+    const { client, card, lines } = await enabled(t, { now: fastClock() });
     client.mapMemory(0n, 0x1000n);
     let waits = 0;
     client.stream.onWait = () => {
       waits++;
     };
-    assert.deepEqual([...(card.handle.dma.read(0, 1) ?? [])], [0xff]);
+    assert.equal(card.handle.dma.read(0, 1), undefined);
     const before = waits;
     assert.ok(before > 0);
-    assert.equal(card.handle.dma.write(0, Uint8Array.of(1)), true);
+    assert.equal(card.handle.dma.write(0, Uint8Array.of(1)), false);
     assert.equal(waits, before);
     client.read(0, 0, 4);
     client.serveMemory(new Uint8Array(0x1000).fill(4));
     assert.deepEqual([...(card.handle.dma.read(0, 1) ?? [])], [4]);
+    client.die();
+    assert.ok(lines.includes('card: DMA of the card that failed in the memory of a client: 2'));
   });
 
   test('by messages: commands that arrive meanwhile are handled afterwards', async (t) => {

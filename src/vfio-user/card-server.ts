@@ -37,7 +37,7 @@ export type CreateServedCard = (vm: UserVm) => PciCard | Promise<PciCard>;
 
 export interface CardServerOptions {
   readonly card: PciCard | CreateServedCard;
-  readonly vm: Pick<UserVmOptions, 'name' | 'clientTimeoutMs' | 'late' | 'statistics' | 'faults'>;
+  readonly vm: Pick<UserVmOptions, 'name' | 'clientTimeoutMs' | 'late' | 'lateStacks' | 'statistics' | 'faults'>;
   /** Called once, before the card is created and attached for the first time. */
   readonly onVm: (vm: UserVm) => void;
   /** Clients that come and go, in words for a person. */
@@ -53,6 +53,9 @@ export interface CardServerOptions {
 /** How long the next client waits for the `close` of a card that was removed, in ms. */
 const CLOSE_LIMIT_MS = 1000;
 const MAX_REFUSED = 16;
+const UNSHARED =
+  'the RAM is not shared: DMA goes by messages, and fails within a read of the card. ' +
+  'Start QEMU with -object memory-backend-memfd,id=ram,size=SIZE -machine memory-backend=ram';
 /** Of a host that maps nothing. */
 const NO_ARENA_BYTES = 4096;
 /** The card's place in its VM. The client chooses the one in its machine. */
@@ -168,6 +171,12 @@ export class CardServer {
       return;
     }
     const { hypervisor, options } = this.#parts;
+    const failuresBefore = this.memory.failures;
+    let isUnshared = false;
+    this.dmaMap.onUnshared = () => {
+      if (!isUnshared) this.#report(UNSHARED);
+      isUnshared = true;
+    };
     const client = new ClientConnection({
       stream,
       served: this.#function,
@@ -183,6 +192,8 @@ export class CardServer {
         // A program that only probes the socket is no client.
         if (this.#client === client) {
           this.#report(this.#isClosing ? `${who} loses the card: the server ends` : `${who} is gone${why}`);
+          const failures = this.memory.failures - failuresBefore;
+          if (failures > 0) this.#report(`DMA of the card that failed in the memory of ${who}: ${failures}`);
           this.#last = client.counters;
           this.#client = undefined;
         } else if (reason !== undefined) this.#report(`${who} is refused${why}`);

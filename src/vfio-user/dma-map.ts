@@ -25,6 +25,8 @@ const ADDRESS_END = 2n ** 52n;
 export class DmaMap {
   readonly #memory: RegionMemory;
   readonly #arena: MemoryArena | undefined;
+  /** Called when the client announces RAM at address 0 that it does not share. */
+  onUnshared: () => void = () => undefined;
   #hasRemote = false;
 
   constructor(memory: RegionMemory, arena: MemoryArena | undefined) {
@@ -59,6 +61,7 @@ export class DmaMap {
     const isWritable = (flags & DmaFlag.WRITE) !== 0;
     // A mapped region is written by plain stores, so a read-only one is not mapped.
     const isMapped = isWritable && descriptor !== undefined && this.#map(start, end, descriptor, fileOffset);
+    if (address === 0n && isWritable && descriptor === undefined && this.#arena !== undefined) this.onUnshared();
     this.#set([...regions, { start, end, isMapped, isWritable }]);
     return 0;
   }

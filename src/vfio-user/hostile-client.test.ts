@@ -87,7 +87,7 @@ describe('a hostile client', () => {
       client.post(Command.REGION_READ, transfer(0, 0, 4));
       sent++;
     };
-    assert.deepEqual([...(card.handle.dma.read(0, 1) ?? [])], [0xff]);
+    assert.equal(card.handle.dma.read(0, 1), undefined);
     assert.equal(sent, MAX_QUEUED_COMMANDS + 1);
     await turn();
     assert.equal(client.isOver, true);

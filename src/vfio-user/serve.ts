@@ -48,6 +48,10 @@ export async function serveVfioUser(
   socket: string,
   { onVm = () => undefined, report = () => undefined, ...vm }: ServeOptions = {},
 ): Promise<ServedCard> {
+  if (typeof socket !== 'string' || socket === '')
+    throw new UpcallError('OPTION_INVALID', 'serveVfioUser: no path of a socket is given', {
+      remedy: 'Call serveVfioUser(card, "card.sock")',
+    });
   const [arena, events] = await Promise.all([host.openMemoryArena(ARENA_BYTES), host.openEventFds()]);
   const server = await CardServer.create({ card, vm, onVm, report, arena, events });
   let listener: DescriptorListener;

@@ -47,6 +47,7 @@ ${exitStatusHelp(100)}`;
 export interface ServeOptions extends FaultOptions, PageOptions {
   readonly clientTimeout?: number;
   readonly late?: LatePolicy;
+  readonly lateStacks?: boolean;
   readonly stats?: boolean;
   readonly trace?: string;
   readonly watch?: boolean;
@@ -96,7 +97,8 @@ export function addServeCommand(program: Command, context: CommandContext): void
       new Option('--late <policy>', 'remove a late card (it then reads all ones), or wait for it').choices(
         LATE_POLICIES,
       ),
-    );
+    )
+    .option('--late-stacks', 'show where a late card waits; slows down every promise');
   addFaultOptions(addPageOptions(command, 'of each card'), 'see upcall run --help')
     .addHelpText('after', EXAMPLES)
     .action(async (options: ServeOptions) => {
@@ -117,7 +119,7 @@ async function planServe(
   if (sockets.length === 0 || sockets.length !== cards.length)
     throw new UpcallError(
       'OPTION_INVALID',
-      `${sockets.length} --vfio-user and ${cards.length} cards: each socket has one card`,
+      `${sockets.length} --vfio-user and ${cards.length} ${cards.length === 1 ? 'card' : 'cards'}: each socket has one card`,
       {
         remedy:
           'Give a socket for each --device, --disk and --net: upcall serve --vfio-user card.sock --device FILE@pci',
@@ -137,13 +139,14 @@ async function planServe(
       ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
       ...(options.late === undefined ? {} : { late: options.late }),
       ...(faults === undefined ? {} : { faults }),
+      ...(options.lateStacks === true ? { lateStacks: true } : {}),
       statistics: options.stats === true || page !== undefined,
     },
     tools: {
       reporter,
       hypervisor: 'vfio-user',
       statistics: options.stats === true,
-      debug: debug(),
+      debug: debug() || options.lateStacks === true,
       ...(page === undefined ? {} : { page }),
       ...(trace === undefined ? {} : { trace: (await import('../vm-trace-file.js')).vmTraceFiles(trace) }),
     },

@@ -85,7 +85,7 @@ test('with --watch, each save replaces the card under its client', async () => {
 });
 
 const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
-  ['no socket', ['--device', `${copier}@pci`], /0 --vfio-user and 1 cards: each socket has one card/],
+  ['no socket', ['--device', `${copier}@pci`], /0 --vfio-user and 1 card: each socket has one card/],
   ['no card', ['--vfio-user', join(folder, 'a')], /1 --vfio-user and 0 cards/],
   [
     'a device at ports',

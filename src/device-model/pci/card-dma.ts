@@ -31,29 +31,50 @@ export class GuestDma implements CardDma {
   }
 
   read(address: number, length: number): Uint8Array<ArrayBuffer> | undefined {
-    return this.#isAllowed(address, length) ? this.#options.memory.read(address, length) : undefined;
+    if (!this.#isAllowed(address, length)) return undefined;
+    const { memory } = this.#options;
+    const { failures } = memory;
+    const bytes = memory.read(address, length);
+    return this.#isAnswered(failures) ? bytes : undefined;
   }
 
   readInto(address: number, target: Uint8Array): boolean {
     if (!this.#isAllowed(address, target.length)) return false;
-    this.#options.memory.readInto(address, target);
-    return true;
+    const { memory } = this.#options;
+    const { failures } = memory;
+    memory.readInto(address, target);
+    return this.#isAnswered(failures);
   }
 
   write(address: number, bytes: Uint8Array): boolean {
     if (!this.#isAllowed(address, bytes.length)) return false;
-    this.#options.memory.write(address, bytes);
-    return true;
+    const { memory } = this.#options;
+    const { failures } = memory;
+    memory.write(address, bytes);
+    return this.#isAnswered(failures);
+  }
+
+  /** `failures`: of the memory, before the access. */
+  #isAnswered(failures: number): boolean {
+    const { memory, onAbort } = this.#options;
+    if (memory.failures === failures) return true;
+    onAbort();
+    this.#refuse();
+    return false;
+  }
+
+  #refuse(): void {
+    this.#refused++;
+    this.#options.onRefused?.();
   }
 
   #isAllowed(address: number, length: number): boolean {
-    const { memory, isBusMaster, onAbort, onRefused } = this.#options;
+    const { memory, isBusMaster, onAbort } = this.#options;
     if (isBusMaster()) {
       if (Number.isSafeInteger(length) && memory.contains(address, length)) return true;
       onAbort();
     }
-    this.#refused++;
-    onRefused?.();
+    this.#refuse();
     return false;
   }
 }
