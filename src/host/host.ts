@@ -103,10 +103,10 @@ export interface Host {
 
   /**
    * Compiles WebAssembly code that takes longer to optimise than optimising it would save. Engines
-   * have a quick compiler for that; a host that cannot ask for it compiles as always. Throws what
-   * `new WebAssembly.Module` throws.
+   * have a quick compiler for that; a host that cannot ask for it compiles as always. Returns a
+   * WebAssembly.Module, whose type not all programs know, and throws what its constructor throws.
    */
-  compileBaseline(bytes: Uint8Array<ArrayBuffer>): WebAssembly.Module;
+  compileBaseline(bytes: Uint8Array<ArrayBuffer>): object;
 
   /** Makes `folder` and those above it that are missing. Rejects with the host's own error. */
   makeFolder(folder: string): Promise<void>;

@@ -16,8 +16,8 @@ import { setFlagsFromString } from 'node:v8';
 const FLAGS = ['wasm-dynamic-tiering', 'wasm-tier-up', 'wasm-lazy-compilation'] as const;
 
 /**
- * Who chose how V8 compiles WebAssembly when Node was started keeps that. V8 does not tell its
- * flags, so what a program sets later by `setFlagsFromString` is lost.
+ * Who chose how V8 compiles WebAssembly when Node was started keeps that. V8's flags cannot be
+ * read, so what a program sets later by `setFlagsFromString` is lost.
  */
 const isChosen = /wasm|liftoff/.test([...process.execArgv, process.env['NODE_OPTIONS']].join(' '));
 

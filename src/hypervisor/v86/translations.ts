@@ -88,7 +88,8 @@ export class Translations {
   add(index: number, start: number, stateFlags: number, address: number, length: number): void {
     // A module cannot be compiled from shared memory; the edit copies.
     const bytes = shareImportedMemory(coreBytes(this.#core.memory.buffer, address >>> 0, length >>> 0));
-    const { exports } = new WebAssembly.Instance(host.compileBaseline(bytes), { e: this.#imports });
+    const module = host.compileBaseline(bytes) as WebAssembly.Module;
+    const { exports } = new WebAssembly.Instance(module, { e: this.#imports });
     this.#compiled.push({ index, start, stateFlags, entry: exports['f'] });
     this.#count++;
   }
