@@ -99,10 +99,7 @@ export class VfioUserSession {
       throw new ProtocolError('sent commands far ahead of their answers');
   }
 
-  /**
-   * Handles commands until one has to wait. Returns false if others are left for the next turn of
-   * the event loop. Throws ProtocolError.
-   */
+  /** Handles commands. Returns false if some are left for the next turn. Throws ProtocolError. */
   pump(turn: TurnBudget): boolean {
     if (this.#isPumping || this.dma.isWaiting) return true;
     this.#isPumping = true;
