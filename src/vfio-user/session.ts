@@ -26,10 +26,7 @@ export interface SessionOptions {
   readonly served: ServedFunction;
   /** Returns false if the client is gone. The bytes are valid during the call. */
   readonly send: (bytes: Uint8Array) => boolean;
-  /**
-   * Blocks this thread until more has arrived and was passed to `add`, at most `limitMs`. Returns
-   * false if the client is gone.
-   */
+  /** Blocks until more was passed to `add`, at most `limitMs`. False: the client is gone. */
   readonly waitForMore: (limitMs: number) => boolean;
   /** The version is negotiated. */
   readonly onVersion: () => void;
