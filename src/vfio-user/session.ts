@@ -216,9 +216,8 @@ export class VfioUserSession {
   #negotiate(payload: DataView<ArrayBuffer>): Uint8Array | Errno {
     if (this.#version !== undefined) return Errno.INVALID;
     this.#version = parseVersion(payload);
-    if (this.#version === undefined) return Errno.INVALID;
-    this.#options.onVersion();
-    return versionAnswer(this.#version);
+    if (this.#version !== undefined) this.#options.onVersion();
+    return this.#version === undefined ? Errno.INVALID : versionAnswer(this.#version);
   }
 
   #access(id: number, command: number, payload: DataView<ArrayBuffer>, isPosted: boolean): Errno | typeof LATER {
