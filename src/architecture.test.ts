@@ -264,6 +264,7 @@ describe('portability', () => {
   /** Globals beside those of the language. Browsers and Node have them. */
   const WEB_GLOBALS = [
     ...['performance', 'setTimeout', 'clearTimeout', 'queueMicrotask', 'structuredClone', 'crypto', 'URL'],
+    ...['atob', 'btoa'],
     ...['DecompressionStream', 'ReadableStream', 'TextDecoder', 'TextEncoder'],
   ];
   /** Packages that need Node, whose work belongs to the host. */

@@ -22,6 +22,8 @@ export interface KvmRegion {
 export interface KvmCalls {
   /** Whether the processor is one whose KVM this interface is for: x86-64. */
   readonly isX86: boolean;
+  /** The kernel's own name of its version: "6.1.0-31-amd64". */
+  readonly release: string;
   /** Opens /dev/kvm. Returns a descriptor, or −errno. */
   open(): number;
   /**

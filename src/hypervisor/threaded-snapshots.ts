@@ -20,13 +20,16 @@ const CHECK_MS = 1;
 export class ThreadedSnapshots implements VcpuSnapshots {
   readonly #shared: VmSharedState;
   readonly #vcpuCount: number;
+  readonly #saveAll: (() => readonly SavedVcpu[]) | undefined;
   /** The number of the hold in progress, or 0. */
   #hold = 0;
   readonly #states = new Map<number, SavedVcpu>();
 
-  constructor(shared: VmSharedState, vcpuCount: number) {
+  /** `saveAll`: the states, of vCPUs that are all held. Default: what their threads have posted. */
+  constructor(shared: VmSharedState, vcpuCount: number, saveAll?: () => readonly SavedVcpu[]) {
     this.#shared = shared;
     this.#vcpuCount = vcpuCount;
+    this.#saveAll = saveAll;
   }
 
   /** vCPU `vcpu` has posted its state for hold number `hold`, and parks. */
@@ -40,7 +43,7 @@ export class ThreadedSnapshots implements VcpuSnapshots {
     const endMs = performance.now() + limitMs;
     while (this.#hold === hold && this.#shared.vmState === VmState.RUNNING) {
       if (this.#states.size === this.#vcpuCount)
-        return [...this.#states].sort(([a], [b]) => a - b).map(([, state]) => state);
+        return this.#saveAll?.() ?? [...this.#states].sort(([a], [b]) => a - b).map(([, state]) => state);
       if (performance.now() >= endMs) break;
       await delay(CHECK_MS);
     }

@@ -36,6 +36,13 @@ export interface VmMachine {
   message(address: number, data: number): void;
   /** Completes writes of asynchronous I/O before their vCPU's thread. Default: nothing does. */
   readonly events?: CompletedWrites;
+  /**
+   * The vCPUs, which are parked, are about to run, and the lines have their levels. Throws
+   * UpcallError if a state to start from cannot be set.
+   */
+  starting(): void;
+  /** The states of all vCPUs, which are held. Throws UpcallError. */
+  save(): readonly SavedVcpu[];
   /** Brings all vCPUs, which are parked, and the controllers to their power-on state. */
   reset(): void;
   /** The threads have ended. `isIdle`: no other thread can use `kernelVm` any more. */

@@ -58,7 +58,7 @@ export class ThreadedVm implements Hypercalls {
       };
     if (config.waker !== undefined) shared.useWaker(config.waker);
     shared.setVmState(VmState.CREATED);
-    const snapshots = new ThreadedSnapshots(shared, config.vcpuCount);
+    const snapshots = new ThreadedSnapshots(shared, config.vcpuCount, machine && (() => machine.save()));
     const threads: ThreadedVcpu[] = [];
     let memory = options.memory;
     try {
@@ -132,6 +132,7 @@ export class ThreadedVm implements Hypercalls {
 
   startVm(): number {
     if (this.shared.vmState !== VmState.CREATED || !this.#hasBuffer) return HYPERCALL_REFUSED;
+    this.#machine?.starting();
     this.shared.setVmState(VmState.RUNNING);
     return 0;
   }

@@ -36,6 +36,7 @@ export async function namedSnapshot(name: string | undefined, options: RunOption
   if (name === undefined || !(await hasMagic(name))) return undefined;
   for (const [option, given] of [
     ['--memory', options.memory !== undefined],
+    ['--vcpus', options.vcpus !== undefined],
     ['--cmdline', options.cmdline !== undefined],
     ['--kernel', options.kernel !== undefined],
     ['--initrd', options.initrd !== undefined],

@@ -77,11 +77,13 @@ function whyCold(plan: SessionPlan, options: RunOptions): string | undefined {
 }
 
 async function keyOf(plan: SessionPlan, image: GuestImageOptions, stateVersion: string): Promise<string> {
-  const { memoryMiB, completionPolling } = plan.vm;
+  const { memoryMiB, vcpus, completionPolling } = plan.vm;
   // A checkout is built again without another version number.
   const self = await stat(fileURLToPath(import.meta.url));
   const hash = createHash('sha256');
-  hash.update(JSON.stringify([stateVersion, self.mtimeMs, self.size, memoryMiB, completionPolling, image.cmdline]));
+  hash.update(
+    JSON.stringify([stateVersion, self.mtimeMs, self.size, memoryMiB, vcpus, completionPolling, image.cmdline]),
+  );
   for (const part of [image.image, image.vmlinux, image.initrd, image.dsdt]) {
     hash.update(`${part?.length ?? 0} `);
     if (part !== undefined) hash.update(part);

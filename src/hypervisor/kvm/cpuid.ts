@@ -3,7 +3,7 @@
  * features to its callers: that there is a hypervisor, without which no system looks for KVM's
  * clock, and the deadline mode of the local APIC's timer.
  *
- * Called by: KvmMachine, before each vCPU runs.
+ * Called by: KvmMachine, before each vCPU runs; state-version.ts.
  *
  * Sources: Intel SDM, volume 2, CPUID; struct kvm_cpuid2 and kvm_cpuid_entry2.
  */
@@ -16,6 +16,8 @@ const HEAD_BYTES = 8;
 const ENTRY_BYTES = 40;
 // Offsets in an entry.
 const FUNCTION = 0;
+const INDEX = 4;
+const EAX = 12;
 const EBX = 16;
 const ECX = 20;
 const EDX = 24;
@@ -29,7 +31,7 @@ const HYPERVISOR = 1 << 31;
 const TOPOLOGY = [0xb, 0x1f];
 
 /** What guests get of the kernel, as struct kvm_cpuid2. `kvm`: the descriptor of /dev/kvm. */
-export function supportedCpuid(kernel: Kernel, kvm: number): Uint8Array {
+export function supportedCpuid(kernel: Kernel, kvm: number): Uint8Array<ArrayBuffer> {
   const cpuid = new Uint8Array(HEAD_BYTES + MAX_ENTRIES * ENTRY_BYTES);
   new DataView(cpuid.buffer).setUint32(0, MAX_ENTRIES, true);
   kernel.call(kvm, Request.GET_SUPPORTED_CPUID, cpuid);
@@ -59,4 +61,24 @@ export function cpuidOf(supported: Uint8Array, vcpu: number, vcpuCount: number):
 /** The offsets of the entries. */
 function entries(view: DataView): readonly number[] {
   return Array.from({ length: view.getUint32(0, true) }, (_, index) => HEAD_BYTES + index * ENTRY_BYTES);
+}
+
+/** What CPUID answers for one leaf, or for a part of one. */
+export interface CpuidLeaf {
+  readonly leaf: number;
+  readonly index: number;
+  readonly eax: number;
+  readonly ebx: number;
+  readonly ecx: number;
+  readonly edx: number;
+}
+
+/** `cpuid`: struct kvm_cpuid2. */
+export function cpuidLeaves(cpuid: Uint8Array<ArrayBuffer>): readonly CpuidLeaf[] {
+  const view = new DataView(cpuid.buffer);
+  return entries(view).map((entry) => {
+    const word = (offset: number): number => view.getUint32(entry + offset, true);
+    const [eax, ebx, ecx, edx] = [word(EAX), word(EBX), word(ECX), word(EDX)];
+    return { leaf: word(FUNCTION), index: word(INDEX), eax, ebx, ecx, edx };
+  });
 }

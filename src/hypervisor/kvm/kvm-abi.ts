@@ -25,6 +25,8 @@ export const Request = {
   GET_IRQCHIP: 0xc208_ae62,
   SET_IRQCHIP: 0x8208_ae63,
   SIGNAL_MSI: 0x4020_aea5,
+  SET_CLOCK: 0x4030_ae7b,
+  GET_CLOCK: 0x8030_ae7c,
   IOEVENTFD: 0x4040_ae79,
   RUN: 0xae80,
   GET_REGS: 0x8090_ae81,
@@ -33,8 +35,11 @@ export const Request = {
   SET_SREGS: 0x4138_ae84,
   GET_MSRS: 0xc008_ae88,
   SET_MSRS: 0x4008_ae89,
-  GET_FPU: 0x81a0_ae8c,
-  SET_FPU: 0x41a0_ae8d,
+  SET_TSC_KHZ: 0xaea2,
+  GET_TSC_KHZ: 0xaea3,
+  GET_XSAVE: 0x9000_aea4,
+  SET_XSAVE: 0x5000_aea5,
+  GET_XSAVE2: 0x9000_aecf,
   GET_LAPIC: 0x8400_ae8e,
   SET_LAPIC: 0x4400_ae8f,
   SET_CPUID2: 0x4008_ae90,
@@ -59,13 +64,14 @@ export function requestName(request: number): string {
 export const Bytes = {
   REGS: 144,
   SREGS: 312,
-  FPU: 416,
+  XSAVE: 4096,
   LAPIC: 1024,
   MP_STATE: 4,
   VCPU_EVENTS: 64,
   DEBUGREGS: 128,
   XCRS: 392,
   IRQCHIP: 520,
+  CLOCK: 48,
   MSI: 32,
   IOEVENTFD: 64,
 } as const;
@@ -81,13 +87,18 @@ export const NEEDED_CAPABILITIES = {
   KVM_CAP_EXT_CPUID: 7,
   KVM_CAP_MP_STATE: 14,
   KVM_CAP_SET_IDENTITY_MAP_ADDR: 37,
+  KVM_CAP_ADJUST_CLOCK: 39,
   KVM_CAP_VCPU_EVENTS: 41,
   KVM_CAP_DEBUGREGS: 50,
+  KVM_CAP_XSAVE: 55,
+  KVM_CAP_GET_TSC_KHZ: 61,
   KVM_CAP_SIGNAL_MSI: 77,
   KVM_CAP_IMMEDIATE_EXIT: 136,
 } as const;
 export const CAP_MAX_VCPUS = 66;
 export const CAP_TSC_DEADLINE_TIMER = 72;
+/** The bytes of a vCPU's FPU state. 0: Bytes.XSAVE. */
+export const CAP_XSAVE2 = 208;
 
 /** Why KVM_RUN returned. */
 export const ExitReason = {

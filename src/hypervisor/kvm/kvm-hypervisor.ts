@@ -27,6 +27,7 @@ import { kvmAvailability, maxVcpus } from './kvm-availability.js';
 import type { KvmProgram } from './kvm-vcpu.js';
 import { probeSystem } from './system-probe.js';
 import { KvmMachine, SCREEN_END, SCREEN_START } from './kvm-machine.js';
+import { stateVersion } from './state-version.js';
 
 export interface KvmOptions {
   /**
@@ -64,6 +65,10 @@ export class KvmHypervisor implements Hypervisor {
     }
   }
 
+  async stateVersion(): Promise<string> {
+    return withKvm((kernel, kvm) => stateVersion(kernel, kvm));
+  }
+
   async createVm(
     config: VmConfig,
     buffer: SharedBuffer,
@@ -83,6 +88,7 @@ export class KvmHypervisor implements Hypervisor {
         memory: machine.memory,
         reservedRanges: [...CONTROLLER_RANGES, ...ramRanges(memoryBytes)],
         machine,
+        canSave: true,
       });
     } catch (error) {
       // No thread runs any more, and none of a device has been given the descriptor.
@@ -93,24 +99,34 @@ export class KvmHypervisor implements Hypervisor {
 }
 
 async function createMachine(config: VmConfig): Promise<KvmMachine> {
+  const eventFds = await host.openEventFds();
+  return withKvm((kernel, kvm) => {
+    try {
+      const limit = Math.min(MAX_VCPUS, maxVcpus(kernel, kvm));
+      if (config.vcpuCount > limit)
+        throw new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on KVM has at most ${limit}`, {
+          remedy: `Ask for at most ${limit} vCPUs`,
+        });
+      return new KvmMachine(kernel, kvm, config, eventFds);
+    } catch (error) {
+      if (error instanceof UpcallError) throw error;
+      throw new UpcallError('VM_LIMIT', `the kernel creates no VM: ${errorText(error).message}`, {
+        remedy: 'Give the VM less memory or fewer vCPUs, or end other VMs',
+        cause: error,
+      });
+    }
+  });
+}
+
+/** `kvm`: the descriptor of /dev/kvm, during the work. Rejects with HYPERVISOR_UNAVAILABLE. */
+async function withKvm<Result>(work: (kernel: Kernel, kvm: number) => Result | Promise<Result>): Promise<Result> {
   const state = await kvmAvailability();
   if (!state.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', state.reason, { remedy: state.remedy });
-  const [kernel, eventFds] = await Promise.all([Kernel.open(), host.openEventFds()]);
+  const kernel = await Kernel.open();
   const kvm = kernel.calls.open();
   if (kvm < 0) throw kernel.error('open of /dev/kvm', -kvm);
   try {
-    const limit = Math.min(MAX_VCPUS, maxVcpus(kernel, kvm));
-    if (config.vcpuCount > limit)
-      throw new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on KVM has at most ${limit}`, {
-        remedy: `Ask for at most ${limit} vCPUs`,
-      });
-    return new KvmMachine(kernel, kvm, config, eventFds);
-  } catch (error) {
-    if (error instanceof UpcallError) throw error;
-    throw new UpcallError('VM_LIMIT', `the kernel creates no VM: ${errorText(error).message}`, {
-      remedy: 'Give the VM less memory or fewer vCPUs, or end other VMs',
-      cause: error,
-    });
+    return await work(kernel, kvm);
   } finally {
     kernel.calls.close(kvm);
   }

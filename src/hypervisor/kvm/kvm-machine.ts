@@ -11,15 +11,28 @@
 
 import type { EventFds } from '../../host/event-fds.js';
 import type { KvmCalls } from '../../host/kvm-calls.js';
+import { errorText } from '../../io-request/error-text.js';
+import { savedStateError } from '../../io-request/saved-state.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { GuestMemory, type GuestMemoryHandle } from '../guest-memory.js';
 import type { VmConfig } from '../hypervisor.js';
+import type { SavedVcpu } from '../saved-vcpu.js';
 import type { VmMachine } from '../threaded-vcpu.js';
 import { KvmEventFds } from './kvm-event-fds.js';
 import { cpuidOf, supportedCpuid } from './cpuid.js';
 import { Bytes, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 import { KvmRun } from './kvm-run.js';
-import { msrIndices, putState, takeState, type VcpuState } from './vcpu-state.js';
+import { readMachine, saveMachine, type MachineState } from './saved-machine.js';
+import {
+  canHaveVms,
+  putState,
+  stateForm,
+  takePowerOn,
+  takeState,
+  type StateForm,
+  type VcpuState,
+} from './vcpu-state.js';
 import { VcpuWords } from './vcpu-words.js';
 
 /** Three pages for the emulation of real mode on old Intel processors, after one for paging. */
@@ -27,6 +40,10 @@ const IDENTITY_MAP = 0xfffb_c000;
 const TASK_STATE = 0xfffb_d000;
 /** The two 8259s and the I/O APIC. */
 const CHIPS = [0, 1, 2];
+/** Of struct kvm_clock_data. Then come flags, and what they are about. */
+const CLOCK_VALUE_BYTES = 8;
+/** By how much the rate of a time-stamp counter may differ: what its measurement is good for. */
+const RATE_TOLERANCE = 250e-6;
 
 /** A PC's screen memory: no RAM is there. */
 export const SCREEN_START = 0xa_0000;
@@ -59,7 +76,10 @@ export class KvmMachine implements VmMachine {
   readonly #vcpuCount: number;
   readonly #runBytes: number;
   readonly #vcpus: MachineVcpu[] = [];
+  /** At power-on. */
   readonly #chips: Uint8Array[] = [];
+  /** What the first start goes on from. Undefined after it, and for a VM that boots. */
+  #restored: MachineState | undefined;
 
   /**
    * `eventFds`: as for KvmEventFds. Throws with the request that failed, and then leaves nothing
@@ -105,7 +125,50 @@ export class KvmMachine implements VmMachine {
     this.#kernel.call(this.kernelVm, Request.SIGNAL_MSI, new Uint8Array(message.buffer));
   }
 
+  /**
+   * The controllers come last: what they have not delivered yet goes to the local APICs. Lines that
+   * are high have been raised before, so that the guest gets no interrupt of that.
+   */
+  starting(): void {
+    const state = this.#restored;
+    if (state === undefined) return;
+    this.#restored = undefined;
+    const kernel = this.#kernel;
+    try {
+      this.#vcpus.forEach(({ descriptor }, vcpu) => {
+        this.#setRate(descriptor, state.tscKhz);
+        putState(kernel, descriptor, state.vcpus[vcpu] as VcpuState);
+      });
+      kernel.call(this.kernelVm, Request.SET_CLOCK, state.clock);
+      for (const chip of state.chips) kernel.call(this.kernelVm, Request.SET_IRQCHIP, chip);
+    } catch (error) {
+      throw error instanceof UpcallError ? error : savedStateError('the VM', `is refused: ${errorText(error).message}`);
+    }
+  }
+
+  save(): readonly SavedVcpu[] {
+    const kernel = this.#kernel;
+    try {
+      const clock = kernel.read(this.kernelVm, Request.GET_CLOCK, Bytes.CLOCK);
+      // Without flags it is set to this value, and not to what the clock would be by then.
+      clock.fill(0, CLOCK_VALUE_BYTES);
+      const vcpus = this.#vcpus.map(({ descriptor, powerOn }) => takeState(kernel, descriptor, powerOn));
+      if (vcpus.some(canHaveVms))
+        throw refused('its guest runs VMs of its own, whose state is not saved', 'Save it without them');
+      return saveMachine({
+        vcpus,
+        chips: this.#takeChips(),
+        clock,
+        tscKhz: kernel.call(this.#vcpu(0).descriptor, Request.GET_TSC_KHZ),
+      });
+    } catch (error) {
+      if (error instanceof UpcallError) throw error;
+      throw refused(`the kernel does not give the VM's state: ${errorText(error).message}`, 'Save again');
+    }
+  }
+
   reset(): void {
+    this.#restored = undefined;
     for (const chip of this.#chips) this.#kernel.call(this.kernelVm, Request.SET_IRQCHIP, chip);
     for (const { descriptor, powerOn } of this.#vcpus) putState(this.#kernel, descriptor, powerOn);
     this.words.clearHalts();
@@ -133,7 +196,7 @@ export class KvmMachine implements VmMachine {
     return found;
   }
 
-  #build(kvm: number, { memoryBytes, vcpuCount }: VmConfig): void {
+  #build(kvm: number, { memoryBytes, vcpuCount, restored }: VmConfig): void {
     const vm = this.kernelVm;
     const kernel = this.#kernel;
     kernel.call(vm, Request.SET_IDENTITY_MAP_ADDR, new Uint8Array(BigUint64Array.of(BigInt(IDENTITY_MAP)).buffer));
@@ -141,15 +204,35 @@ export class KvmMachine implements VmMachine {
     this.#addMemory(0, 0, Math.min(memoryBytes, SCREEN_START));
     if (memoryBytes > SCREEN_END) this.#addMemory(1, SCREEN_END, memoryBytes);
     kernel.call(vm, Request.CREATE_IRQCHIP);
-    for (const number of CHIPS) {
+    this.#chips.push(...this.#takeChips());
+    const supported = supportedCpuid(kernel, kvm);
+    const form = stateForm(kernel, kvm);
+    for (let vcpu = 0; vcpu < vcpuCount; vcpu++) this.#addVcpu(vcpu, cpuidOf(supported, vcpu, vcpuCount), form);
+    if (restored !== undefined)
+      this.#restored = readMachine(
+        restored,
+        this.#vcpus.map(({ powerOn }) => powerOn),
+      );
+  }
+
+  #takeChips(): Uint8Array<ArrayBuffer>[] {
+    return CHIPS.map((number) => {
       const chip = new Uint8Array(Bytes.IRQCHIP);
       new DataView(chip.buffer).setUint32(0, number, true);
-      kernel.call(vm, Request.GET_IRQCHIP, chip);
-      this.#chips.push(chip);
-    }
-    const supported = supportedCpuid(kernel, kvm);
-    const indices = msrIndices(kernel, kvm);
-    for (let vcpu = 0; vcpu < vcpuCount; vcpu++) this.#addVcpu(vcpu, cpuidOf(supported, vcpu, vcpuCount), indices);
+      this.#kernel.call(this.kernelVm, Request.GET_IRQCHIP, chip);
+      return chip;
+    });
+  }
+
+  /** The time-stamp counter of `vcpu` counts `khz`, or nearly. Throws SNAPSHOT_REFUSED. */
+  #setRate(vcpu: number, khz: number): void {
+    const present = this.#kernel.call(vcpu, Request.GET_TSC_KHZ);
+    if (Math.abs(present - khz) <= khz * RATE_TOLERANCE) return;
+    if (this.#kernel.calls.ioctl(vcpu, Request.SET_TSC_KHZ, khz) < 0)
+      throw refused(
+        `the time-stamp counter of the snapshot counts ${khz} kHz, this processor's ${present}`,
+        'Restore it on the machine that saved it',
+      );
   }
 
   #addMemory(slot: number, start: number, end: number): void {
@@ -158,13 +241,13 @@ export class KvmMachine implements VmMachine {
     if (result < 0) throw this.#kernel.error('KVM_SET_USER_MEMORY_REGION', -result);
   }
 
-  #addVcpu(vcpu: number, cpuid: Uint8Array, indices: readonly number[]): void {
+  #addVcpu(vcpu: number, cpuid: Uint8Array, form: StateForm): void {
     const descriptor = this.#kernel.call(this.kernelVm, Request.CREATE_VCPU, vcpu);
     let memory: SharedArrayBuffer | undefined;
     try {
       memory = this.#calls.map(descriptor, this.#runBytes);
       this.#kernel.call(descriptor, Request.SET_CPUID2, cpuid);
-      const powerOn = takeState(this.#kernel, descriptor, indices);
+      const powerOn = takePowerOn(this.#kernel, descriptor, form);
       this.#vcpus.push({ descriptor, memory, run: new KvmRun(memory, this.#runBytes), powerOn });
     } catch (error) {
       if (memory !== undefined) this.#calls.unmap(memory, this.#runBytes);
@@ -172,4 +255,8 @@ export class KvmMachine implements VmMachine {
       throw error;
     }
   }
+}
+
+function refused(fact: string, remedy: string): UpcallError {
+  return new UpcallError('SNAPSHOT_REFUSED', fact, { remedy });
 }

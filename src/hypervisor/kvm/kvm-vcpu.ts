@@ -16,6 +16,7 @@
 import type { KvmTicks } from '../../host/kvm-calls.js';
 import { GeneralProtection, type IoHandler } from '../io-handler.js';
 import type { GuestMemory } from '../guest-memory.js';
+import type { SavedVcpu } from '../saved-vcpu.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { HALTED_FOREVER, TripleFault, type VcpuProgram } from '../vcpu-loop.js';
 import { EMULATION, exitText } from './exit-text.js';
@@ -89,6 +90,19 @@ export class KvmVcpu implements VcpuProgram {
     this.#ticks = undefined;
     this.#words.setThread(this.#vcpu, 0);
     this.#finishInstruction();
+  }
+
+  /**
+   * The kernel has the state: KvmMachine saves it once all vCPUs are held, because until then
+   * another one can send an interrupt. Here the instruction is finished whose access was made. It
+   * may make more of them.
+   */
+  save(): SavedVcpu {
+    while (this.#isOpen) {
+      this.#run.requestExit();
+      this.run();
+    }
+    return { state: null };
   }
 
   run(): number {

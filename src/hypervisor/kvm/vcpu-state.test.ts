@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { KvmCalls } from '../../host/kvm-calls.js';
 import { Request } from './kvm-abi.js';
 import { Kernel } from './kernel.js';
-import { putState, takeState } from './vcpu-state.js';
+import { putState, takePowerOn } from './vcpu-state.js';
 
 const VCPU = 5;
 
@@ -24,7 +24,7 @@ function kernel(xcrs: number) {
 for (const xcrs of [0, 1])
   test(`the state of a processor with ${xcrs} XCRs is put back`, () => {
     const { kernel: given, requests } = kernel(xcrs);
-    putState(given, VCPU, takeState(given, VCPU, []));
+    putState(given, VCPU, takePowerOn(given, VCPU, { msrIndices: [], xsaveBytes: 4096 }));
     assert.ok(requests.includes(Request.SET_SREGS));
     assert.equal(requests.includes(Request.SET_XCRS), xcrs > 0);
   });

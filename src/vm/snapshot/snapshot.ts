@@ -88,7 +88,9 @@ export class Snapshot {
     if (name === hypervisor && stateVersion === hypervisorState) return;
     throw refused(
       `the snapshot is one of the hypervisor ${hypervisor} (${hypervisorState}), not of ${name} (${stateVersion ?? 'which cannot restore'})`,
-      'Restore it with the same version of upcall, or save the VM again',
+      name === hypervisor
+        ? 'Restore it with the same version of upcall on the same kind of machine, or save the VM again'
+        : `Restore it with --hypervisor ${hypervisor}, or save the VM again`,
     );
   }
 

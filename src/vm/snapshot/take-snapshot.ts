@@ -59,7 +59,7 @@ export async function takeSnapshot(
   const { snapshots } = hypercalls;
   const hypervisorState = await hypervisor.stateVersion?.();
   if (snapshots === undefined || hypervisorState === undefined)
-    throw refused(`the hypervisor ${hypervisor.name} cannot save a VM`, 'Use the hypervisor v86');
+    throw refused(`the hypervisor ${hypervisor.name} cannot save a VM`, 'Use the hypervisor v86 or kvm');
   const faults = vm.faults === undefined ? [] : ['it has a fault plan'];
   const obstacles = [...obstaclesOf(vm.devices.places()), ...vm.devices.otherClients(), ...faults];
   if (obstacles.length > 0)

@@ -14,6 +14,7 @@
  * Definitive KVM API Documentation".
  */
 
+import { release } from 'node:os';
 import type { KvmCalls, KvmRegion, KvmTicks } from '../../kvm-calls.js';
 import { errnoName } from './errno-name.js';
 import { loadLibc, type Libc, type NativeFunction } from './libc.js';
@@ -64,6 +65,7 @@ export function openKvm(): KvmCalls | undefined {
 
 class LinuxKvmCalls implements KvmCalls {
   readonly isX86 = process.arch === 'x64';
+  readonly release = release();
   readonly #libc: Libc;
   readonly #files: MemoryFiles;
   readonly #byValue: NativeFunction;
