@@ -4,6 +4,7 @@
  * Called by: `upcall serve`.
  */
 
+import { basename, extname } from 'node:path';
 import { isThreadPlacement } from '../device-model/placement/thread-placement.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -32,9 +33,11 @@ export async function runServe(plan: ServePlan, reporter: Reporter): Promise<Exi
   const served: ServedCard[] = [];
   const tools: VmTools[] = [];
   try {
-    for (const { socket, source } of plan.cards) {
+    const names = socketNames(plan.cards.map(({ socket }) => socket));
+    for (const [index, { socket, source }] of plan.cards.entries()) {
       const card = await serveVfioUser((vm) => cardOf(source, vm), socket, {
         ...plan.vm,
+        name: names[index] as string,
         onVm: (vm) => tools.push(new VmTools(vm, plan.tools)),
         report: (line) => reporter.line(line),
       });
@@ -58,6 +61,20 @@ export async function runServe(plan: ServePlan, reporter: Reporter): Promise<Exi
 export function qemuLine(socket: string): string {
   const device = { driver: 'vfio-user-pci', socket: { path: socket, type: 'unix' } };
   return `QEMU: -device '${JSON.stringify(device)}' ${SHARED_RAM}`;
+}
+
+/**
+ * The names of the cards' VMs in messages, traces and pages: the files of their sockets, with a
+ * number behind the second of one name.
+ */
+export function socketNames(sockets: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return sockets.map((socket) => {
+    const name = basename(socket, extname(socket));
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return count === 1 ? name : `${name}-${count}`;
+  });
 }
 
 async function cardOf(source: CardSource, vm: UserVm): Promise<PciCard> {
