@@ -16,7 +16,10 @@ const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
 const FILES_AT_ONCE = availableParallelism() + 1;
 /** Ends a file that hangs. In `npm run kvm:machine` all is slower. */
 const FILE_LIMIT_MS = 300_000 * Number(process.env.UPCALL_SLOWNESS ?? 1);
-/** Tests that boot Debian, install the package, start a program for each case, or search. */
+/**
+ * Tests that boot Debian, install the package, start a program for each case, save VMs of up to 16
+ * vCPUs, or search.
+ */
 const LONG = [
   'acrn-programs/attach-signals.',
   'acrn-programs/c-client.',
@@ -52,6 +55,8 @@ const LONG = [
   'exploration/acrn/defects.',
   'exploration/explore-main.',
   'fuzzing/fuzzing.',
+  'hypervisor/kvm/kvm-snapshot.',
+  'hypervisor/kvm/saved-machine.',
   'vm/snapshot/snapshot-trace.',
   'vfio-user/qemu.',
   'vfio-user/qemu-guest.',

@@ -8,6 +8,7 @@ import { KvmHypervisor } from './kvm-hypervisor.js';
 import { probeSystem } from './system-probe.js';
 import { whyNoKvm } from './fixtures/needed-kvm.js';
 
+const skip = await whyNoKvm();
 const RUN_BYTES = 4096;
 const [KVM, VM, VCPU] = [3, 4, 5];
 
@@ -74,7 +75,7 @@ test('a kernel that creates no VM says nothing against operating systems', () =>
   assert.equal(probeSystem(new Kernel(calls as KvmCalls), KVM), undefined);
 });
 
-test("this machine's KVM gives an answer", { skip: await whyNoKvm() }, async (t) => {
+test("this machine's KVM gives an answer", { skip }, async (t) => {
   const limitation = await new KvmHypervisor().whyNoSystem();
   t.diagnostic(limitation?.reason ?? 'nothing is known against operating systems');
 });
