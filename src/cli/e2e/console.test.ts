@@ -61,8 +61,10 @@ test(
     const command = `stty rows 43 cols 132; '${process.execPath}' '${MAIN}' run debian --console; echo "status=$?"`;
     const session = start('script', ['-qec', command, '/dev/null'], { env: { SHELL: '/bin/sh' }, limitMs: LIMIT_MS });
     await session.until('# ');
-    session.child.stdin.write('stty size; sleep 1000\r');
+    // By a process of its own, because a Ctrl-C between two commands of the shell interrupts none.
+    session.child.stdin.write("stty size; sh -c 'echo asleep; exec sleep 1000'\r");
     await session.until('43 132\r');
+    await session.until('asleep\r');
     session.child.stdin.write('\x03');
     await session.until('# ');
     session.child.stdin.write('exit\r');
