@@ -99,7 +99,7 @@ export class ServerConnection {
   giveListener({ fd: listener, isInterruptible }: Listener): void {
     const [own, given] = socketPair();
     this.#send(Operation.LISTENER, isInterruptible ? 0n : 1n, [given.fd, listener]);
-    for (const fd of [own.fd, given.fd, listener]) closeReceived(fd);
+    for (const fd of [own.fd, given.fd, listener]) closeDescriptor(fd);
   }
 
   /** Ends the connection. The server goes on without the program. */

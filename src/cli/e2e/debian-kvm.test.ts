@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { KvmHypervisor } from '../../hypervisor/kvm/kvm-hypervisor.js';
 import { SLOWNESS, whyNoKvm } from '../../hypervisor/kvm/fixtures/needed-kvm.js';
 import { whyNoDebian } from './needed-guest.js';
-import { MAIN, start, upcall } from './upcall-process.js';
+import { MAIN, shellAnswers, start, upcall } from './upcall-process.js';
 
 const LIMIT_MS = 120_000 * SLOWNESS;
 const RUN = ['run', 'debian', '--hypervisor', 'kvm'];
@@ -62,10 +62,5 @@ for (const vcpus of [1, 2])
 
 test("Debian's shell answers what is typed, and its end powers the machine off", options, async () => {
   const session = start(process.execPath, [MAIN, ...RUN], { limitMs: LIMIT_MS });
-  await session.until('# ');
-  session.child.stdin.write('echo the answer is $((6 * 7))\n');
-  await session.until('the answer is 42');
-  session.child.stdin.write('exit\n');
-  const { status, stderr } = await session.ended;
-  assert.equal(status, 0, stderr);
+  await shellAnswers(session, '# ', 'echo the answer is $((6 * 7))', 'the answer is 42');
 });

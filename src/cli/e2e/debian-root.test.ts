@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { MAIN, start, upcall } from './upcall-process.js';
+import { MAIN, shellAnswers, start, upcall } from './upcall-process.js';
 
 /** The first run builds the root file system. */
 const LIMIT_MS = 900_000;
@@ -50,12 +50,7 @@ test('all packages are configured, files are root’s, and a status is that of t
 
 test('it boots to a shell of root, what was written before is kept, and its end powers off', options, async () => {
   const session = start(process.execPath, [MAIN, 'run', 'debian', '--root', changes], { limitMs: LIMIT_MS });
-  await session.until('root@debian:~#');
-  session.child.stdin.write('echo it was $(cat kept), uid $(id -u)\n');
-  await session.until('it was kept, uid 0');
-  session.child.stdin.write('exit\n');
-  const { status, stderr } = await session.ended;
-  assert.equal(status, 0, stderr);
+  await shellAnswers(session, 'root@debian:~#', 'echo it was $(cat kept), uid $(id -u)', 'it was kept, uid 0');
 });
 
 test('without a file changes are lost, and the image stays as it was', options, async () => {

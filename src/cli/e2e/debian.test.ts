@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { KEPT_MODULES } from '../debian/module-groups.js';
 import { whyNoDebian } from './needed-guest.js';
-import { MAIN, start, upcall } from './upcall-process.js';
+import { MAIN, shellAnswers, start, upcall } from './upcall-process.js';
 
 // The first run fetches a kernel, which may take long.
 const FETCH_MS = 240_000;
@@ -96,10 +96,5 @@ test('Debian boots, its own drivers find the devices, and every access is counte
 
 test("Debian's shell answers what is typed, and its end powers the machine off", options, async () => {
   const session = start(process.execPath, [MAIN, 'run', 'debian'], { limitMs: FETCH_MS });
-  await session.until('# ');
-  session.child.stdin.write('echo the answer is $((6 * 7))\n');
-  await session.until('the answer is 42');
-  session.child.stdin.write('exit\n');
-  const { status, stderr } = await session.ended;
-  assert.equal(status, 0, stderr);
+  await shellAnswers(session, '# ', 'echo the answer is $((6 * 7))', 'the answer is 42');
 });

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { openLivePage } from '../../dashboard/open-live-page.js';
 import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm } from '../../vm/service-vm.js';
-import { findChromium, launch, openPage, whyNoPage } from './page-browser.js';
+import { findChromium, launch, openPage, whyNoPage, WINDOW_SIZES } from './page-browser.js';
 
 /** The vCPUs of which a part is outside of their box or of the window. */
 const CUT = `(() => {
@@ -32,11 +32,7 @@ describe('the page of a VM', { skip: whyNoPage() }, () => {
           .waitFor();
         assert.equal(await page.locator('.vcpu').count(), vcpus);
         await page.getByLabel('vCPU 15: running').waitFor({ state: vcpus === 16 ? 'visible' : 'detached' });
-        for (const [width, height] of [
-          [1280, 720],
-          [1920, 1080],
-          [2560, 1440],
-        ] as const) {
+        for (const [width, height] of WINDOW_SIZES) {
           await page.setViewportSize({ width, height });
           assert.deepEqual(await page.evaluate(CUT), [], `${width}`);
         }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, describe, test } from 'node:test';
-import { findChromium, launch, openPage, serve, type Served, whyNoPage } from './page-browser.js';
+import { findChromium, launch, openPage, serve, type Served, whyNoPage, WINDOW_SIZES } from './page-browser.js';
 import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
@@ -338,11 +338,7 @@ describe('the live page', { skip }, () => {
   test('fits 1280×720, 1920×1080 and 2560×1440: nothing is cut off, and only the views scroll', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
-      for (const [width, height] of [
-        [1280, 720],
-        [1920, 1080],
-        [2560, 1440],
-      ] as const) {
+      for (const [width, height] of WINDOW_SIZES) {
         await page.setViewportSize({ width, height });
         // The largest size has no tabs: all views are visible.
         await page

@@ -22,6 +22,13 @@ export function findChromium(): string | undefined {
     .find(isExecutable);
 }
 
+/** Of the window, in which nothing of the page may be cut off. */
+export const WINDOW_SIZES = [
+  [1280, 720],
+  [1920, 1080],
+  [2560, 1440],
+] as const;
+
 /** Why a test with a browser cannot run here, or false. */
 export function whyNoPage(): string | false {
   if (findChromium() === undefined)

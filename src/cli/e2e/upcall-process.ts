@@ -1,5 +1,6 @@
 /** For end-to-end tests: starts the command line, or another program, as a process. */
 
+import assert from 'node:assert/strict';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -85,4 +86,14 @@ export function upcall(args: readonly string[], input = '', options: StartOption
   const { child, ended } = start(process.execPath, [MAIN, ...args], options);
   child.stdin.end(input);
   return ended;
+}
+
+/** At `prompt` the shell prints `answer` for `command`, and its end powers the machine off. */
+export async function shellAnswers(session: Started, prompt: string, command: string, answer: string): Promise<void> {
+  await session.until(prompt);
+  session.child.stdin.write(`${command}\n`);
+  await session.until(answer);
+  session.child.stdin.write('exit\n');
+  const { status, stderr } = await session.ended;
+  assert.equal(status, 0, stderr);
 }

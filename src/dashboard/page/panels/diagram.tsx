@@ -67,16 +67,22 @@ function HypervisorBand(): JSX.Element {
         <strong>
           {diagram.userVm} <span class="vm-name">{live.welcome.value?.vm.name}</span>
         </strong>
-        <div class={`vcpus${live.vcpus.value > MAX_NAMED ? ' many' : ''}`}>
-          {live.slots.slice(0, live.vcpus.value).map((_, vcpu) => (
-            <Vcpu key={vcpu} number={vcpu} />
-          ))}
-        </div>
+        {live.welcome.value?.vm.hypervisor === SERVED ? (
+          <p class="dim">{diagram.contexts}</p>
+        ) : (
+          <div class={`vcpus${live.vcpus.value > MAX_NAMED ? ' many' : ''}`}>
+            {live.slots.slice(0, live.vcpus.value).map((_, vcpu) => (
+              <Vcpu key={vcpu} number={vcpu} />
+            ))}
+          </div>
+        )}
       </div>
     </div>
   );
 }
 
+/** The hypervisor of a card that another machine monitor has, whose vCPUs upcall does not know. */
+const SERVED = 'vfio-user';
 /** Of more vCPUs only the numbers fit, in the colour of their states. */
 const MAX_NAMED = 4;
 

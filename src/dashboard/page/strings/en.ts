@@ -56,6 +56,7 @@ export const en = {
     trap: 'trap',
     resume: 'resume',
     vcpu: (number: number) => `vCPU ${number}`,
+    contexts: 'Its messages name no vCPU: slot n has the n-th that is open.',
     vcpuPaused: 'waiting',
     vcpuRuns: 'running',
     showRegisters: 'show registers',

@@ -56,6 +56,7 @@ export const zh: Strings = {
     trap: '陷入',
     resume: '恢复',
     vcpu: (number) => `vCPU ${number}`,
+    contexts: '它的消息不指明 vCPU：第 n 个槽是第 n 条未完成的消息。',
     vcpuPaused: '等待中',
     vcpuRuns: '运行中',
     showRegisters: '查看寄存器',

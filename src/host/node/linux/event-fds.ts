@@ -34,10 +34,14 @@ const COUNTER_BYTES = 8;
 /** Where the link in /proc/self/fd of an eventfd points. */
 const EVENTFD_LINK = 'anon_inode:[eventfd]';
 
+/** Of this thread. It holds a descriptor, and one of the few AIO contexts that the kernel allows. */
+let opened: LinuxEventFds | undefined;
+
 /** Returns undefined if this is not Linux or koffi is not installed. */
 export function openEventFds(): EventFds | undefined {
   const libc = loadLibc();
-  return libc === undefined ? undefined : new LinuxEventFds(libc);
+  if (libc !== undefined) opened ??= new LinuxEventFds(libc);
+  return opened;
 }
 
 class LinuxEventFds implements EventFds {

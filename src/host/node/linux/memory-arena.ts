@@ -95,6 +95,7 @@ class LinuxMemoryArena implements MemoryArena {
     const address = this.#start + BigInt(offset);
     const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     // It can only fail at the process's limit of mappings, far above MAX_DMA_REGIONS of vfio-user.
+    // The process ends then, because its next memory would be the client's.
     if (BigInt(this.#mmap(address, BigInt(length), PROTECTION, flags, -1, 0n)) !== address) process.abort();
   }
 
