@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { openEventFds } from './event-fds.js';
 
@@ -51,6 +52,12 @@ test('an eventfd whose other owners made it wait does not make a call wait', { s
     process.exit(fds.read(fd) === 0xffff_ffff_ffff_ffffn && fds.read(fd) === 0n ? 0 : 5);
   `;
   assert.equal(statusOf(script), 0);
+});
+
+test('a thread has one set of calls, however often it asks', { skip }, () => {
+  const before = readdirSync('/proc/self/fd').length;
+  for (let asked = 0; asked < 20; asked++) assert.equal(openEventFds(), fds);
+  assert.equal(readdirSync('/proc/self/fd').length, before);
 });
 
 test('each of many signals is counted', { skip }, () => {

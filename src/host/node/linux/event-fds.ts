@@ -34,7 +34,7 @@ const COUNTER_BYTES = 8;
 /** Where the link in /proc/self/fd of an eventfd points. */
 const EVENTFD_LINK = 'anon_inode:[eventfd]';
 
-/** Of this thread. It holds a descriptor, and one of the few AIO contexts that the kernel allows. */
+/** Of this thread. It holds a descriptor and one of the AIO contexts, whose number is limited. */
 let opened: LinuxEventFds | undefined;
 
 /** Returns undefined if this is not Linux or koffi is not installed. */

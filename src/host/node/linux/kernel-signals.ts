@@ -19,7 +19,7 @@ const IO_SETUP = 206;
 const IO_GETEVENTS = 208;
 const IO_SUBMIT = 209;
 
-/** Completions that the kernel's ring holds. They are taken out when it is full. */
+/** Completions that the kernel's ring holds. It is emptied when it is full. */
 const RING_ENTRIES = 64;
 const IO_EVENT_BYTES = 32;
 
