@@ -50,6 +50,7 @@ const LONG = [
   'cli/e2e/vfio-qemu.',
   'cli/e2e/watch.',
   'cli/e2e/watch-debian.',
+  'cli/e2e/write-a-device.',
   'cli/watch/watched-device.',
   'device-model/disk/qcow2/qemu-img.',
   'exploration/acrn/defects.',
