@@ -17,7 +17,11 @@ export const ExitStatus = {
 } as const;
 export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
 
-const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
+/** Statuses of a command, and what each says. */
+export type StatusMeanings = readonly (readonly [ExitStatus, string])[];
+
+/** Of all commands that run a guest. */
+const MEANINGS: StatusMeanings = [
   [ExitStatus.OK, 'the guest powered off, the expected text appeared, or you left with the escape key'],
   [
     ExitStatus.GUEST_FAILED,
@@ -34,8 +38,8 @@ const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
 ];
 
 /** The table as text for help pages, wrapped at `width` columns. */
-export function exitStatusHelp(width = 80): string {
-  const lines = MEANINGS.flatMap(([status, meaning]) => {
+export function exitStatusHelp(width = 80, meanings = MEANINGS): string {
+  const lines = meanings.flatMap(([status, meaning]) => {
     const [first = '', ...rest] = wrap(meaning, width - 7);
     return [`  ${String(status).padStart(3)}  ${first}`, ...rest.map((line) => `       ${line}`)];
   });

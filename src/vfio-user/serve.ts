@@ -81,12 +81,20 @@ export async function serveVfioUser(
 }
 
 function cannotListen(socket: string, cause: Error & { readonly code?: unknown }): UpcallError {
-  const isTaken = cause.code === 'EADDRINUSE';
-  const reason = isTaken ? 'another program listens there, or it is a file' : cause.message;
-  return new UpcallError('TOOL_FAILED', `cannot listen at ${socket}: ${reason}`, {
-    remedy: isTaken
-      ? 'End that program, or give another path'
-      : 'Give a path in a folder that exists and may be written',
-    cause,
-  });
+  const [reason, remedy] = whyNot(cause);
+  return new UpcallError('TOOL_FAILED', `cannot listen at ${socket}: ${reason}`, { remedy, cause });
+}
+
+/** The fact, and the remedy. */
+function whyNot({ code, message }: Error & { readonly code?: unknown }): readonly [string, string] {
+  switch (code) {
+    case 'EADDRINUSE':
+      return ['another program listens there', 'End that program, or give another path'];
+    case 'EEXIST':
+      return ['there is a file or a folder', 'Give another path'];
+    case 'ENAMETOOLONG':
+      return [message, 'Give a shorter path, such as one in /tmp'];
+    default:
+      return [message, 'Give a path in a folder that exists and may be written'];
+  }
 }

@@ -13,7 +13,7 @@ import type { CardSource } from '../card-source.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { diskCards } from '../disk-card.js';
 import { parseDisk, type DiskOption } from '../disk-option.js';
-import { exitStatusHelp } from '../exit-status.js';
+import { ExitStatus, exitStatusHelp, type StatusMeanings } from '../exit-status.js';
 import { addFaultOptions, faultPlan, type FaultOptions } from '../fault-option.js';
 import { netCards } from '../net-card.js';
 import { parseNet, type NetOption } from '../net-option.js';
@@ -22,6 +22,12 @@ import { addPageOptions, pagePlan, type PageOptions } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { ServePlan } from '../serve-session.js';
 import type { CommandContext } from './run.js';
+
+const STATUSES: StatusMeanings = [
+  [ExitStatus.OK, 'a signal ended it (Ctrl-C, SIGTERM, SIGHUP), or the button of the page'],
+  [ExitStatus.BAD_INPUT, 'invalid usage or input, or a socket that cannot be listened at'],
+  [ExitStatus.INTERNAL_ERROR, 'an unexpected error, in upcall or in one of your devices'],
+];
 
 const EXAMPLES = `
 Each socket has one card: the first --vfio-user the first --device, --disk or --net, and so on.
@@ -42,7 +48,7 @@ Examples:
 
 Ctrl-C ends it.
 
-${exitStatusHelp(100)}`;
+${exitStatusHelp(100, STATUSES)}`;
 
 export interface ServeOptions extends FaultOptions, PageOptions {
   readonly clientTimeout?: number;
@@ -69,7 +75,9 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .summary('give PCI cards to QEMU or another monitor')
     .usage('--vfio-user SOCKET --device FILE@pci [options]')
     .description('Gives PCI cards to another virtual machine monitor by vfio-user.')
-    .addOption(repeatable('--vfio-user <socket>', 'the socket of the next card', (text) => sockets.push(resolve(text))))
+    .addOption(
+      repeatable('--vfio-user <socket>', 'the socket of the next card', (text) => sockets.push(parseSocket(text))),
+    )
     .addOption(
       repeatable('-d, --device <file@pci>', 'a device module that exports a PCI card, with its options', (text) =>
         cards.push({ kind: 'device', option: parseCard(text), text }),
@@ -107,6 +115,14 @@ export function addServeCommand(program: Command, context: CommandContext): void
       const { runServe } = await import('../serve-session.js');
       context.setStatus(await runServe(plan, context.reporter));
     });
+}
+
+/** Throws UpcallError if there is no path. */
+function parseSocket(text: string): string {
+  if (text !== '') return resolve(text);
+  throw new UpcallError('OPTION_INVALID', '--vfio-user: the path of the socket is empty', {
+    remedy: 'Give a path: upcall serve --vfio-user card.sock --device FILE@pci',
+  });
 }
 
 /** Throws UpcallError if the options are invalid. */

@@ -93,7 +93,14 @@ const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
     /vfio-user has PCI cards only/,
   ],
   ['a thread', ['--vfio-user', join(folder, 'a'), '--device', `${copier}@pci,thread`], /has no thread of its own/],
-  ['no folder', ['--vfio-user', join(folder, 'x/a'), '--device', `${copier}@pci`], /cannot listen at .*x\/a/],
+  ['no folder', ['--vfio-user', join(folder, 'x/a'), '--device', `${copier}@pci`], /x\/a: bind\(2\) failed: ENOENT/],
+  ['an empty path', ['--vfio-user', '', '--device', `${copier}@pci`], /the path of the socket is empty/],
+  ['a folder', ['--vfio-user', folder, '--device', `${copier}@pci`], /there is a file or a folder. Give another path/],
+  [
+    'a long path',
+    ['--vfio-user', `/tmp/${'x'.repeat(108)}`, '--device', `${copier}@pci`],
+    /107 bytes. Give a shorter path/,
+  ],
 ];
 
 for (const [what, parameters, expected] of wrong)

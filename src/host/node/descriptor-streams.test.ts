@@ -259,7 +259,7 @@ describe('a stream with descriptors', { skip: noKoffi }, () => {
     t.after(() => rmSync(folder, { recursive: true }));
     const path = join(folder, 'socket');
     writeFileSync(path, 'mine');
-    assert.throws(() => listenWithDescriptors(path, () => undefined), { code: 'EADDRINUSE' });
+    assert.throws(() => listenWithDescriptors(path, () => undefined), { code: 'EEXIST' });
     assert.equal(readFileSync(path, 'utf8'), 'mine');
     rmSync(path);
     closeDescriptor(new UnixSockets({ type: 'stream' }).listen(path));

@@ -17,7 +17,10 @@ const SEND_LIMIT_MS = 1000;
 /** Of a socket's file: only its owner can connect. */
 const OWNER_ONLY = 0o600;
 
-/** Rejects with Node's error. Its code is EADDRINUSE if another program listens there. */
+/**
+ * Rejects with Node's error. Its code is EADDRINUSE if another program listens there, EEXIST if a
+ * file of another kind is there.
+ */
 export async function listenWithoutDescriptors(
   path: string,
   onConnection: (stream: DescriptorStream) => void,
@@ -26,7 +29,10 @@ export async function listenWithoutDescriptors(
   try {
     await listen(server, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isStale(path))) throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false)
+      throw Object.assign(error as Error, { code: 'EEXIST' });
+    if (!(await isStale(path))) throw error;
     rmSync(path, { force: true });
     await listen(server, path);
   }
@@ -130,9 +136,8 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-/** Whether `path` is a socket at which no program listens any more. */
+/** Whether no program listens any more at `path`, a socket. */
 function isStale(path: string): Promise<boolean> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return Promise.resolve(false);
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -138,24 +138,25 @@ class LinuxStream implements DescriptorStream {
 
 function listen(sockets: UnixSockets, path: string): number {
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
-    throw new Error(`a socket's path has at most ${MAX_SOCKET_PATH} bytes`);
+    throw withCode(new Error(`a socket's path has at most ${MAX_SOCKET_PATH} bytes`), 'ENAMETOOLONG');
   try {
     return sockets.listen(path);
   } catch (error) {
-    if (!(error instanceof SocketError) || error.errno !== EADDRINUSE || !isStale(sockets, path)) throw coded(error);
+    if (!isTaken(error)) throw error;
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) throw withCode(error, 'EEXIST');
+    if (!isStale(sockets, path)) throw withCode(error, 'EADDRINUSE');
   }
   // Two programs that do this at the same time may remove each other's: the last one has the path.
   rmSync(path, { force: true });
   try {
     return sockets.listen(path);
   } catch (error) {
-    throw coded(error);
+    throw isTaken(error) ? withCode(error, 'EADDRINUSE') : error;
   }
 }
 
-/** Whether `path` is a socket at which no program listens any more. */
+/** Whether no program listens any more at `path`, a socket. */
 function isStale(sockets: UnixSockets, path: string): boolean {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
   try {
     closeDescriptor(sockets.connect(path));
     return false;
@@ -164,8 +165,10 @@ function isStale(sockets: UnixSockets, path: string): boolean {
   }
 }
 
-function coded(error: unknown): unknown {
-  return error instanceof SocketError && error.errno === EADDRINUSE
-    ? Object.assign(error, { code: 'EADDRINUSE' })
-    : error;
+function isTaken(error: unknown): error is SocketError {
+  return error instanceof SocketError && error.errno === EADDRINUSE;
+}
+
+function withCode(error: Error, code: string): Error {
+  return Object.assign(error, { code });
 }

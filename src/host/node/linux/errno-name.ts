@@ -1,7 +1,7 @@
 /**
  * errnoName: the name of an error number, for messages.
  *
- * Called by: kvm-calls.ts and kernel-lines.ts.
+ * Called by: kvm-calls.ts, kernel-lines.ts and unix-sockets.ts.
  */
 
 import { constants } from 'node:os';

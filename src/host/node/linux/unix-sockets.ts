@@ -15,6 +15,7 @@
 
 import { rmSync } from 'node:fs';
 import { closeDescriptor } from './descriptors.js';
+import { errnoName } from './errno-name.js';
 import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 
 /** Bytes of a socket's path, without the 0 at its end. */
@@ -85,7 +86,7 @@ export class SocketError extends Error {
   readonly errno: number;
 
   constructor(call: string, errno: number) {
-    super(`${call}(2) failed: errno ${errno}`);
+    super(`${call}(2) failed: ${errnoName(errno)}`);
     this.errno = errno;
   }
 }
