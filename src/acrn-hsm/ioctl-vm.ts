@@ -65,7 +65,7 @@ export class IoctlVm {
     this.irqEvents = new IrqFds(({ address, data }) => {
       caller.collectWritten?.();
       if (userVm.injectMsi('irqfd', address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
-    });
+    }, hypercalls.messageEvents);
     this.segments = new MemorySegments({ vmId: id, memory: hypercalls.memory, caller, hardware, onRefused });
     userVm.createClient(this.ioEvents);
     userVm.onEvent(({ kind }) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LocalEvent, MAX_LISTENERS } from './event-object.js';
+import type { MessageEvents } from '../hypervisor/message-events.js';
 import { IrqFds, type MsiMessage } from './irqfd.js';
 
 const EBUSY = -16;
@@ -105,4 +106,68 @@ test('the end of the VM unhooks all, and there is a limit', () => {
   irqs.close();
   for (const event of events) event.signal();
   assert.deepEqual(injected, []);
+});
+
+/** An event that stands for an eventfd of the system. */
+class SystemEvent extends LocalEvent {
+  readonly fd = 7;
+}
+
+/** A hypervisor that takes eventfds, or refuses them. */
+function takingMachine(takes: boolean): { irqs: IrqFds; injected: MsiMessage[]; calls: string[] } {
+  const injected: MsiMessage[] = [];
+  const calls: string[] = [];
+  const hypervisor: MessageEvents = {
+    assign: (fd, address, data) => {
+      calls.push(`assign ${fd} 0x${address.toString(16)} 0x${data.toString(16)}`);
+      return takes ? () => calls.push('end') : undefined;
+    },
+  };
+  return { irqs: new IrqFds((message) => injected.push(message), hypervisor), injected, calls };
+}
+
+test('an eventfd that the hypervisor takes injects nothing here, until it is removed', () => {
+  const { irqs, injected, calls } = takingMachine(true);
+  const event = new SystemEvent();
+  event.signal();
+  assert.equal(irqs.assign(event, MESSAGE), 0);
+  event.signal();
+  assert.equal(irqs.assign(event, MESSAGE), EBUSY);
+  assert.deepEqual(calls, ['assign 7 0xfee00000 0x41']);
+  irqs.deassign(event);
+  irqs.deassign(event);
+  event.signal();
+  assert.deepEqual(calls, ['assign 7 0xfee00000 0x41', 'end']);
+  assert.deepEqual(injected, []);
+});
+
+test('an eventfd that the hypervisor took ends with its last user, and with the VM', () => {
+  const { irqs, calls } = takingMachine(true);
+  const [first, second] = [new SystemEvent(), new SystemEvent()];
+  irqs.assign(first, MESSAGE);
+  irqs.assign(second, MESSAGE);
+  first.close();
+  assert.deepEqual(calls.slice(2), ['end']);
+  irqs.close();
+  assert.deepEqual(calls.slice(2), ['end', 'end']);
+});
+
+test('an eventfd that the hypervisor refuses is listened to, and injects once if it is readable', () => {
+  const { irqs, injected, calls } = takingMachine(false);
+  const event = new SystemEvent();
+  event.signal();
+  assert.equal(irqs.assign(event, MESSAGE), 0);
+  assert.deepEqual([calls.length, injected.length], [1, 1]);
+  event.signal();
+  assert.equal(injected.length, 2);
+  irqs.deassign(event);
+  event.signal();
+  assert.equal(injected.length, 2);
+});
+
+test('the hypervisor is not asked for an event of this process, nor above the limit', () => {
+  const { irqs, calls } = takingMachine(true);
+  for (let i = 0; i < 1024; i++) irqs.assign(new LocalEvent(), MESSAGE);
+  assert.equal(irqs.assign(new SystemEvent(), MESSAGE), ENOMEM);
+  assert.deepEqual(calls, []);
 });

@@ -17,6 +17,7 @@ import { Errno } from '../io-request/errno.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { AsyncIoHypercalls } from './async-io-hypercalls.js';
 import type { GuestMemory } from './guest-memory.js';
+import type { MessageEvents } from './message-events.js';
 import type { VcpuSnapshots } from './saved-vcpu.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
@@ -104,6 +105,8 @@ export interface Hypercalls {
    * `injectMsi`.
    */
   readonly sendMessage?: (message: number) => boolean;
+  /** Left out by a hypervisor to which each message has to be given (`injectMsi`). */
+  readonly messageEvents?: MessageEvents;
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

@@ -16,6 +16,7 @@ import { Deferred } from '../sync/deferred.js';
 import { GuestMemory } from './guest-memory.js';
 import type { CompletedWrites } from './async-io.js';
 import type { ReservedRange } from './hypercalls.js';
+import type { MessageEvents } from './message-events.js';
 import type { HypervisorEvent, VmConfig } from './hypervisor.js';
 import type { SavedVcpu } from './saved-vcpu.js';
 import { StartRegisters } from './start-registers.js';
@@ -36,6 +37,8 @@ export interface VmMachine {
   message(address: number, data: number): void;
   /** Completes writes of asynchronous I/O before their vCPU's thread. Default: nothing does. */
   readonly events?: CompletedWrites;
+  /** As Hypercalls.messageEvents. */
+  readonly messageEvents?: MessageEvents;
   /**
    * The vCPUs, which are parked, are about to run, and the lines have their levels. Throws
    * UpcallError if a state to start from cannot be set.

@@ -18,6 +18,7 @@ import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type ReservedRan
 import type { VmConfig } from './hypervisor.js';
 import { IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
+import type { MessageEvents } from './message-events.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuSnapshots } from './saved-vcpu.js';
 import { ThreadedSnapshots } from './threaded-snapshots.js';
@@ -38,6 +39,7 @@ export class ThreadedVm implements Hypercalls {
   readonly addressBits?: number;
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly snapshots?: VcpuSnapshots;
+  readonly messageEvents?: MessageEvents;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly ThreadedVcpu[];
@@ -92,6 +94,8 @@ export class ThreadedVm implements Hypercalls {
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
     this.asyncIo.completed = options.machine?.events;
+    const messageEvents = options.machine?.messageEvents;
+    if (messageEvents !== undefined) this.messageEvents = messageEvents;
     this.reservedRanges = options.reservedRanges ?? [];
     if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;

@@ -25,9 +25,11 @@ export const Request = {
   GET_IRQCHIP: 0xc208_ae62,
   SET_IRQCHIP: 0x8208_ae63,
   SIGNAL_MSI: 0x4020_aea5,
+  SET_GSI_ROUTING: 0x4008_ae6a,
   SET_CLOCK: 0x4030_ae7b,
   GET_CLOCK: 0x8030_ae7c,
   IOEVENTFD: 0x4040_ae79,
+  IRQFD: 0x4020_ae76,
   RUN: 0xae80,
   GET_REGS: 0x8090_ae81,
   SET_REGS: 0x4090_ae82,
@@ -74,10 +76,21 @@ export const Bytes = {
   CLOCK: 48,
   MSI: 32,
   IOEVENTFD: 64,
+  IRQFD: 32,
+  /** Before the routes. */
+  IRQ_ROUTING: 8,
+  IRQ_ROUTE: 48,
 } as const;
 
 /** Of KVM_IOEVENTFD. */
 export const IoEventFlag = { DATAMATCH: 1, PIO: 2, DEASSIGN: 4 } as const;
+
+/** Of KVM_IRQFD. */
+export const IRQFD_DEASSIGN = 1;
+/** Of a route of KVM_SET_GSI_ROUTING. */
+export const RouteType = { IRQCHIP: 1, MSI: 2 } as const;
+/** The kernel's interrupt controllers. */
+export const IrqChip = { FIRST_PIC: 0, SECOND_PIC: 1, IO_APIC: 2 } as const;
 
 /** What a VM of upcall needs of the kernel. */
 export const NEEDED_CAPABILITIES = {
@@ -95,6 +108,8 @@ export const NEEDED_CAPABILITIES = {
   KVM_CAP_SIGNAL_MSI: 77,
   KVM_CAP_IMMEDIATE_EXIT: 136,
 } as const;
+/** How many routes KVM_SET_GSI_ROUTING takes. */
+export const CAP_IRQ_ROUTING = 25;
 export const CAP_MAX_VCPUS = 66;
 export const CAP_TSC_DEADLINE_TIMER = 72;
 /** The bytes of a vCPU's FPU state. 0: Bytes.XSAVE. */

@@ -19,8 +19,9 @@ import type { VmConfig } from '../hypervisor.js';
 import type { SavedVcpu } from '../saved-vcpu.js';
 import type { VmMachine } from '../threaded-vcpu.js';
 import { KvmEventFds } from './kvm-event-fds.js';
+import { KvmIrqFds } from './kvm-irq-fds.js';
 import { cpuidOf, supportedCpuid } from './cpuid.js';
-import { Bytes, Request } from './kvm-abi.js';
+import { Bytes, CAP_IRQ_ROUTING, IrqChip, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 import { KvmRun } from './kvm-run.js';
 import { readMachine, saveMachine, type MachineState } from './saved-machine.js';
@@ -38,8 +39,7 @@ import { VcpuWords } from './vcpu-words.js';
 /** Three pages for the emulation of real mode on old Intel processors, after one for paging. */
 const IDENTITY_MAP = 0xfffb_c000;
 const TASK_STATE = 0xfffb_d000;
-/** The two 8259s and the I/O APIC. */
-const CHIPS = [0, 1, 2];
+const CHIPS = [IrqChip.FIRST_PIC, IrqChip.SECOND_PIC, IrqChip.IO_APIC];
 /** Of struct kvm_clock_data. Then come flags, and what they are about. */
 const CLOCK_VALUE_BYTES = 8;
 /** By how much the rate of a time-stamp counter may differ: what its measurement is good for. */
@@ -72,6 +72,7 @@ export class KvmMachine implements VmMachine {
   readonly memory: GuestMemory;
   readonly words = new VcpuWords();
   readonly events: KvmEventFds;
+  readonly messageEvents: KvmIrqFds;
   readonly #kernel: Kernel;
   readonly #vcpuCount: number;
   readonly #runBytes: number;
@@ -93,6 +94,9 @@ export class KvmMachine implements VmMachine {
     this.memory = new GuestMemory({ buffer, byteOffset: 0, byteLength: config.memoryBytes });
     this.kernelVm = kernel.call(kvm, Request.CREATE_VM);
     this.events = new KvmEventFds(kernel, this.kernelVm, eventFds);
+    // Without that capability, the kernel refuses each of them.
+    const maxRoutes = this.#calls.ioctl(kvm, Request.CHECK_EXTENSION, CAP_IRQ_ROUTING);
+    this.messageEvents = new KvmIrqFds(kernel, this.kernelVm, maxRoutes);
     try {
       this.#build(kvm, config);
     } catch (error) {
@@ -176,6 +180,7 @@ export class KvmMachine implements VmMachine {
 
   close(isIdle: boolean): void {
     this.events.close();
+    this.messageEvents.close();
     for (const { descriptor, memory } of this.#vcpus) {
       // A mapping keeps the vCPU, too.
       this.#calls.unmap(memory, this.#runBytes);
