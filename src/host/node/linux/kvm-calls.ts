@@ -7,6 +7,9 @@
  * be called at any time (getpid). A handler in JavaScript would enter the engine in the middle of
  * whatever it does. Without a handler the signal would end the process.
  *
+ * All functions are declared at the beginning: koffi aborts the process if Node ends the thread
+ * while it declares one, and a thread in a guest can be ended at any time. Calls do no harm.
+ *
  * A SharedArrayBuffer of WebAssembly begins at a page and is never moved, so the kernel may keep
  * its address, and the file of a vCPU may be mapped over it.
  *
@@ -68,23 +71,44 @@ class LinuxKvmCalls implements KvmCalls {
   readonly release = release();
   readonly #libc: Libc;
   readonly #files: MemoryFiles;
+  readonly #open: NativeFunction;
   readonly #byValue: NativeFunction;
   readonly #byAddress: NativeFunction;
+  readonly #control: NativeFunction;
   readonly #close: NativeFunction;
+  readonly #map: NativeFunction;
+  readonly #thread: NativeFunction;
   readonly #interrupt: NativeFunction;
+  readonly #createTimer: NativeFunction;
+  readonly #setTimer: NativeFunction;
+  readonly #deleteTimer: NativeFunction;
+  readonly #setAction: NativeFunction;
+  /** The address of the signal's handler. */
+  readonly #handler: bigint;
   #hasHandler = false;
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#files = new MemoryFiles(libc);
+    this.#open = libc.func('int open(const char *path, int flags)');
     this.#byValue = libc.func('int ioctl(int fd, ulong request, ulong argument)');
     this.#byAddress = libc.func('int ioctl(int fd, ulong request, _Inout_ uint8_t *argument)');
+    this.#control = libc.func('int fcntl(int fd, int command, int argument)');
     this.#close = libc.func('int close(int fd)');
+    this.#map = libc.func('int64_t mmap(int64_t a, size_t n, int protection, int flags, int fd, int64_t offset)');
+    this.#thread = libc.func('int gettid()');
     this.#interrupt = libc.func('int tgkill(int process, int thread, int signal)');
+    this.#createTimer = libc.func('int64_t syscall(int64_t number, int64_t clock, uint8_t *event, _Out_ int *timer)');
+    this.#setTimer = libc.func(
+      'int64_t syscall(int64_t number, int64_t timer, int64_t flags, uint8_t *times, void *old)',
+    );
+    this.#deleteTimer = libc.func('int64_t syscall(int64_t number, int64_t timer)');
+    this.#setAction = libc.func('int sigaction(int signal, const uint8_t *action, void *old)');
+    this.#handler = libc.symbol('getpid');
   }
 
   open(): number {
-    return this.#result(this.#libc.func('int open(const char *path, int flags)')('/dev/kvm', O_RDWR | O_CLOEXEC));
+    return this.#result(this.#open('/dev/kvm', O_RDWR | O_CLOEXEC));
   }
 
   ioctl(descriptor: number, request: number, argument: number | Uint8Array): number {
@@ -97,8 +121,7 @@ class LinuxKvmCalls implements KvmCalls {
   }
 
   duplicate(descriptor: number): number {
-    const control = this.#libc.func('int fcntl(int fd, int command, int argument)');
-    return this.#result(control(descriptor, F_DUPFD_CLOEXEC, 0));
+    return this.#result(this.#control(descriptor, F_DUPFD_CLOEXEC, 0));
   }
 
   allocate(bytes: number): SharedArrayBuffer {
@@ -129,7 +152,7 @@ class LinuxKvmCalls implements KvmCalls {
   }
 
   thread(): number {
-    return Number(this.#libc.func('int gettid()')());
+    return Number(this.#thread());
   }
 
   interrupt(thread: number): void {
@@ -144,19 +167,14 @@ class LinuxKvmCalls implements KvmCalls {
     event.setInt32(EVENT_KIND, SIGEV_THREAD_ID, true);
     event.setInt32(EVENT_THREAD, this.thread(), true);
     const timer = new Int32Array(1);
-    const create = this.#libc.func('int64_t syscall(int64_t number, int64_t clock, uint8_t *event, _Out_ int *timer)');
-    if (Number(create(TIMER_CREATE, CLOCK_MONOTONIC, new Uint8Array(event.buffer), timer)) < 0)
+    if (Number(this.#createTimer(TIMER_CREATE, CLOCK_MONOTONIC, new Uint8Array(event.buffer), timer)) < 0)
       throw this.#failed('timer_create');
     const id = timer[0] as number;
     // struct itimerspec: the interval, then the time until the first one; seconds, nanoseconds.
     const period = [BigInt(Math.floor(ms / 1000)), BigInt((ms % 1000) * 1_000_000)];
     const times = new Uint8Array(BigInt64Array.from([...period, ...period]).buffer);
-    const set = this.#libc.func(
-      'int64_t syscall(int64_t number, int64_t timer, int64_t flags, uint8_t *times, void *old)',
-    );
-    if (Number(set(TIMER_SETTIME, id, 0, times, null)) < 0) throw this.#failed('timer_settime');
-    const end = this.#libc.func('int64_t syscall(int64_t number, int64_t timer)');
-    return { stop: () => void end(TIMER_DELETE, id) };
+    if (Number(this.#setTimer(TIMER_SETTIME, id, 0, times, null)) < 0) throw this.#failed('timer_settime');
+    return { stop: () => void this.#deleteTimer(TIMER_DELETE, id) };
   }
 
   errorName(errno: number): string {
@@ -167,20 +185,18 @@ class LinuxKvmCalls implements KvmCalls {
   #installHandler(): void {
     if (this.#hasHandler) return;
     const action = new DataView(new ArrayBuffer(ACTION_BYTES));
-    action.setBigUint64(0, this.#libc.symbol('getpid'), true);
+    action.setBigUint64(0, this.#handler, true);
     // KVM_RUN returns all the same. Other calls of the thread go on.
     action.setInt32(ACTION_FLAGS, SA_RESTART, true);
-    const install = this.#libc.func('int sigaction(int signal, const uint8_t *action, void *old)');
-    if (Number(install(SIGNAL, new Uint8Array(action.buffer), null)) !== 0) throw this.#failed('sigaction');
+    if (Number(this.#setAction(SIGNAL, new Uint8Array(action.buffer), null)) !== 0) throw this.#failed('sigaction');
     this.#hasHandler = true;
   }
 
   #mapOver(memory: SharedArrayBuffer, bytes: number, flags: number, descriptor: number): void {
     if (bytes % PAGE !== 0 || bytes > memory.byteLength)
       throw new RangeError(`${bytes} bytes of ${memory.byteLength} are not whole pages`);
-    const map = this.#libc.func('int64_t mmap(int64_t a, size_t n, int protection, int flags, int fd, int64_t offset)');
     const address = this.#addressOf(memory);
-    const result = map(address, BigInt(bytes), PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor, 0n);
+    const result = this.#map(address, BigInt(bytes), PROT_READ | PROT_WRITE, flags | MAP_FIXED, descriptor, 0n);
     if (BigInt(result) !== address) throw this.#failed('mmap');
   }
 
