@@ -2,13 +2,15 @@
  * NodeDiskFile: a DiskFile by Node's functions, with locks and holes by Linux' system calls if
  * koffi is installed. Loaded by node-host.ts on demand.
  *
- * Node's thread pool performs the operations: four threads by default (UV_THREADPOOL_SIZE).
+ * Node's thread pool performs the operations: four threads by default (UV_THREADPOOL_SIZE). Bytes
+ * that the system has in memory are read without it (linux/cached-reads.ts).
  */
 
 import { close, constants, fdatasync, fstat, open, read, realpath, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { UnfitFileError, type DiskFile, type DiskFileAccess } from '../disk-file.js';
+import { NEVER_CACHED, readCached } from './linux/cached-reads.js';
 import { lockFile } from './linux/file-locks.js';
 import { canPunchHoles, punchHole } from './linux/file-holes.js';
 
@@ -90,6 +92,7 @@ class NodeDiskFile implements DiskFile {
   readonly #release: () => void;
   #size: number;
   #canDeallocate: boolean;
+  #mayBeCached = true;
   #syncFailure: Error | undefined;
 
   constructor(
@@ -118,6 +121,8 @@ class NodeDiskFile implements DiskFile {
   }
 
   read(position: number, target: Uint8Array): Promise<number> {
+    const cached = this.#readCached(position, target);
+    if (cached === target.length) return Promise.resolve(cached);
     return new Promise((resolve, reject) => {
       const next = (at: number): void =>
         read(this.#fd, target, at, target.length - at, position + at, (error, count) => {
@@ -129,8 +134,16 @@ class NodeDiskFile implements DiskFile {
             resolve(at);
           }
         });
-      next(0);
+      next(cached);
     });
+  }
+
+  /** The number of bytes that are in `target` now. */
+  #readCached(position: number, target: Uint8Array): number {
+    const count = this.#mayBeCached ? readCached(this.#fd, position, target) : 0;
+    if (count !== NEVER_CACHED) return count;
+    this.#mayBeCached = false;
+    return 0;
   }
 
   write(position: number, source: Uint8Array): Promise<void> {
