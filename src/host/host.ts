@@ -108,6 +108,12 @@ export interface Host {
    */
   compileBaseline(bytes: Uint8Array<ArrayBuffer>): object;
 
+  /**
+   * As `compileBaseline`, for WebAssembly code of which only the parts that run for long are worth
+   * optimising. A host whose engine sees to that, or cannot be asked for it, compiles as always.
+   */
+  compileOptimisedLate(bytes: Uint8Array<ArrayBuffer>): object;
+
   /** Makes `folder` and those above it that are missing. Rejects with the host's own error. */
   makeFolder(folder: string): Promise<void>;
 

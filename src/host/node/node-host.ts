@@ -12,10 +12,10 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
-import { compileBaseline } from './baseline-compiler.js';
 import { kernelLines } from './linux/kernel-lines.js';
 import { placeThreads } from './linux/placement.js';
 import { startedThread, startThread } from './threads.js';
+import { compileBaseline, compileOptimisedLate } from './wasm-tiers.js';
 
 const MAX_NICENESS = 19;
 /** To setPriority and getPriority. On Linux the calling thread, elsewhere the process. */
@@ -40,6 +40,7 @@ export const nodeHost: Host = {
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,
   compileBaseline,
+  compileOptimisedLate,
   makeFolder: async (folder) => (await import('./files.js')).makeFolder(folder),
   createFile: async (file) => (await import('./files.js')).createFile(file),
   get cacheFolder() {

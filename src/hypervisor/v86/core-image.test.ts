@@ -3,11 +3,18 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { host } from '../../host/current.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { CORE_SHA256, CORE_VERSION, coreFile, load, loadCoreImage } from './core-image.js';
 
 test('the core is loaded once in a process', async () => {
   assert.equal(await loadCoreImage(), await loadCoreImage());
+});
+
+test('the core is optimised late', async (t) => {
+  const compile = t.mock.method(host, 'compileOptimisedLate');
+  await load(await coreFile(), () => undefined);
+  assert.equal(compile.mock.callCount(), 1);
 });
 
 test('a core with one byte changed is refused, with its hash and what to install', async (t) => {
