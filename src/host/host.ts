@@ -165,8 +165,8 @@ export interface Host {
 
   /**
    * Listens at the socket `path` for other programs of this user. Removes one at which no program
-   * listens any more. Rejects with the host's own error: `code` is EADDRINUSE if one does, EEXIST if
-   * a file of another kind is there, ENAMETOOLONG if no socket can have such a path.
+   * listens any more. Rejects with the host's own error: `code` is EADDRINUSE if one does, EEXIST
+   * if a file of another kind is there, ENAMETOOLONG if no socket can have such a path.
    */
   listenForPrograms(path: string, onConnection: (stream: DescriptorStream) => void): Promise<DescriptorListener>;
 
