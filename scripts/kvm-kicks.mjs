@@ -1,47 +1,65 @@
 // Campaign of kicks: vCPUs that are in the guest on KVM, or about to enter it, leave it at random
-// moments. Exit status: 0 if each round took less than a second, otherwise 1, or 2 without KVM.
+// moments. Exit status: 0 if each round ended as it should within a second, otherwise 1, or 2
+// without KVM.
 //
-//   node scripts/kvm-kicks.mjs                            1,000 rounds of pause and destroy
-//   node scripts/kvm-kicks.mjs --rounds 100 --kind exit   processes that end
+//   npm run kvm:kicks                                  1,000 rounds of each kind
+//   npm run kvm:kicks -- --rounds 100 --kind exit      processes that end
+//   npm run kvm:kicks -- --kind exit --seed 7          repeats a run
 //
 // UPCALL_DIST selects a build other than dist/.
 
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const IN_PROCESS = ['pause', 'destroy'];
-const PROCESSES = ['exit', 'throw', 'terminate'];
-const HELP = `kvm-kicks [--rounds N] [--kind KIND]...: vCPUs on KVM leave the guest
+/** The exit status of a process of each kind. That of a program that is interrupted is its own. */
+const PROCESSES = { exit: 7, throw: 1, terminate: 0, interrupt: 0 };
+const KINDS = ['pause', 'reset', 'destroy', ...Object.keys(PROCESSES)];
+const HELP = `kvm-kicks [--rounds N] [--kind KIND]... [--seed N]: vCPUs on KVM leave the guest
   --rounds N    rounds of each kind (default: 1000)
-  --kind KIND   pause: paused, reset and started again; destroy: a new VM each round;
-                ${PROCESSES.join(', ')}: a process that ends so (default: pause and destroy)
+  --kind KIND   pause: paused, then reset; reset: reset while it runs; destroy: a new VM each round;
+                exit, throw, terminate: a process that ends so, or a thread that is terminated;
+                interrupt: Ctrl-C of upcall run (default: all)
+  --seed N      seed of the moments and guests (default: a new one, which is printed)
+  --quiet       no progress
 `;
 const LIMIT_MS = 1000;
+/** A round that takes as long has lost its kick: nothing ends a vCPU without ticks. */
+const LOST_MS = 30 * LIMIT_MS;
 /** The guest runs on for a random time up to this, in microseconds, before it is kicked. */
 const LONGEST_RUN_US = 300;
+/** Of a process: its other vCPU, which waits for a start-up message, may still be starting. */
+const LONGEST_PROCESS_US = 20_000;
+const PROGRESS_MS = 10_000;
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '1000' },
-    kind: { type: 'string', multiple: true, default: IN_PROCESS },
+    kind: { type: 'string', multiple: true, default: KINDS },
+    seed: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(options.rounds);
-const isKnown = options.kind.every((kind) => [...IN_PROCESS, ...PROCESSES].includes(kind));
-if (options.help || !(Number.isInteger(rounds) && rounds > 0) || !isKnown) {
+const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(options.seed);
+const isRight = Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed);
+if (options.help || !isRight || !options.kind.every((kind) => KINDS.includes(kind))) {
   process.stdout.write(HELP);
   process.exit(options.help ? 0 : 2);
 }
 const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
 /** @param {string} file */
-const load = (file) => import(pathToFileURL(join(dist, 'hypervisor/kvm', file)).href);
+const load = (file) => import(pathToFileURL(join(dist, file)).href);
 /** @type {typeof import('../dist/hypervisor/kvm/fixtures/endless-vm.js')} */
-const { createEndlessVm } = await load('fixtures/endless-vm.js');
+const { createEndlessVm, ENDLESS, runOn } = await load('hypervisor/kvm/fixtures/endless-vm.js');
 /** @type {typeof import('../dist/hypervisor/kvm/fixtures/needed-kvm.js')} */
-const { whyNoKvm } = await load('fixtures/needed-kvm.js');
+const { whyNoKvm, SLOWNESS } = await load('hypervisor/kvm/fixtures/needed-kvm.js');
+/** @type {typeof import('../dist/io-request/fixtures/random.js')} */
+const { random } = await load('io-request/fixtures/random.js');
 const reason = await whyNoKvm();
 if (reason !== false) {
   process.stderr.write(`KVM cannot be used: ${reason}\n`);
@@ -49,88 +67,139 @@ if (reason !== false) {
 }
 
 /** @typedef {import('../dist/hypervisor/kvm/fixtures/endless-vm.js').EndlessKind} EndlessKind */
+/** @typedef {import('../dist/hypervisor/kvm/fixtures/endless-vm.js').EndlessVm} EndlessVm */
+/** @typedef {{ readonly guest: EndlessKind; readonly runOnUs: number }} Round */
 /** @type {readonly EndlessKind[]} */
 const GUESTS = ['looping', 'sleeping', 'chatting'];
+const folder = mkdtempSync(join(tmpdir(), 'upcall-kicks-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
 let isFailed = false;
 
 /** @param {() => Promise<unknown>} work */
 async function timed(work) {
   const startMs = performance.now();
   const timer = setTimeout(() => {
-    // The kick was lost: nothing ends a vCPU without ticks.
-    process.stderr.write(`not within ${LIMIT_MS} ms\n`);
+    process.stderr.write(`not within ${LOST_MS} ms: the kick was lost (seed ${seed})\n`);
     process.kill(process.pid, 'SIGKILL');
-  }, 10 * LIMIT_MS);
+  }, LOST_MS * SLOWNESS);
   await work();
   clearTimeout(timer);
   return performance.now() - startMs;
 }
 
-function runOn() {
-  const endMs = performance.now() + (Math.random() * LONGEST_RUN_US) / 1000;
-  while (performance.now() < endMs);
-}
-
-/** Times in ms of `count` pauses of one VM. @param {EndlessKind} guest @param {number} count */
-async function pauses(guest, count) {
-  const { serviceVm, vm, entered } = await createEndlessVm(guest, { tickMs: 0 });
-  const times = [];
-  for (let round = 0; round < count; round++) {
-    const isEntered = entered();
-    await (round === 0 ? vm.start() : vm.reset());
-    await isEntered;
-    runOn();
-    times.push(await timed(() => vm.pause()));
-  }
-  await serviceVm.close();
-  return times;
-}
-
-/** @param {EndlessKind} guest */
-async function destroyOnce(guest) {
-  const { serviceVm, vm, entered } = await createEndlessVm(guest, { tickMs: 0 });
+/** @param {EndlessVm} endless */
+async function entered({ vm, entered }) {
   const isEntered = entered();
   await vm.start();
   await isEntered;
-  runOn();
-  const ms = await timed(() => vm.destroy());
-  await serviceVm.close();
+}
+
+/**
+ * Plays rounds of `pause` and `reset`: with one VM for each kind of guest, which goes on.
+ * @param {string} kind
+ */
+function vmRounds(kind) {
+  /** @type {Map<EndlessKind, EndlessVm>} */
+  const vms = new Map();
+  return {
+    /** @param {Round} round */
+    play: async ({ guest, runOnUs }) => {
+      const known = vms.get(guest);
+      const one = known ?? (await createEndlessVm(guest, { tickMs: 0 }));
+      vms.set(guest, one);
+      if (known === undefined) await entered(one);
+      runOn(runOnUs);
+      const isEntered = one.entered();
+      const ms = await timed(() => (kind === 'pause' ? one.vm.pause() : one.vm.reset()));
+      if (kind === 'pause') await one.vm.reset();
+      await isEntered;
+      return ms;
+    },
+    close: async () => {
+      for (const { serviceVm } of vms.values()) await timed(() => serviceVm.close());
+    },
+  };
+}
+
+/** @param {Round} round */
+async function destroyOnce({ guest, runOnUs }) {
+  const one = await createEndlessVm(guest, { tickMs: 0 });
+  await entered(one);
+  runOn(runOnUs);
+  const ms = await timed(() => one.vm.destroy());
+  await one.serviceVm.close();
   return ms;
 }
 
-/** Starts a process and measures from its line "entered" to its end. @param {string} ending @param {EndlessKind} guest */
-function endProcess(ending, guest) {
+/**
+ * Starts a process and measures from the first thing it prints to its end.
+ * @param {keyof typeof PROCESSES} kind
+ * @param {Round} round
+ */
+function endProcess(kind, { guest, runOnUs }) {
   const program = join(dist, 'hypervisor/kvm/fixtures/ending-process.js');
-  const child = spawn(process.execPath, [program, ending, guest], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), 10 * LIMIT_MS);
+  const args = kind === 'interrupt' ? runArguments(guest) : [program, kind, guest, String(runOnUs)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), LOST_MS * SLOWNESS);
   let enteredMs = Infinity;
-  child.stdout.once('data', () => (enteredMs = performance.now()));
+  let errors = '';
+  child.stderr.on('data', (text) => (errors += text));
+  child.stdout.once('data', () => {
+    enteredMs = performance.now();
+    if (kind !== 'interrupt') return;
+    runOn(runOnUs);
+    child.kill('SIGINT');
+  });
   return new Promise((resolve) => {
-    child.on('close', (_, signal) => {
+    child.on('close', (status, signal) => {
       clearTimeout(timer);
-      resolve(signal === null ? Math.max(0, performance.now() - enteredMs) : Infinity);
+      const isExpected = signal === null && (kind === 'interrupt' || status === PROCESSES[kind]);
+      if (!isExpected) process.stderr.write(`\n${kind} ${guest} ended with ${signal ?? status}:\n${errors}\n`);
+      resolve(isExpected ? Math.max(0, performance.now() - enteredMs) : Infinity);
     });
   });
 }
 
-/** @param {string} kind @param {EndlessKind} guest @param {number} count */
-async function times(kind, guest, count) {
-  if (kind === 'pause') return pauses(guest, count);
-  const all = [];
-  for (let round = 0; round < count; round++)
-    all.push(kind === 'destroy' ? await destroyOnce(guest) : await endProcess(kind, guest));
-  return all;
+/** mov al, '.'; mov dx, 0x3f8; out dx, al; then the guest. @param {EndlessKind} guest */
+function runArguments(guest) {
+  const image = join(folder, `${guest}.bin`);
+  writeFileSync(image, Uint8Array.from([0xb0, 0x2e, 0xba, 0xf8, 0x03, 0xee, ...ENDLESS[guest]]));
+  return [join(dist, 'bundle/upcall.js'), 'run', '--hypervisor', 'kvm', '--vcpus', '2', image];
 }
 
-for (const kind of options.kind)
-  for (const guest of kind === 'pause' || kind === 'destroy' ? GUESTS : GUESTS.slice(0, 2)) {
-    const sorted = (await times(kind, guest, rounds)).sort((a, b) => a - b);
-    /** @param {number} part */
-    const at = (part) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN).toFixed(1);
-    const late = sorted.filter((ms) => ms >= LIMIT_MS).length;
-    if (late > 0) isFailed = true;
-    process.stdout.write(
-      `${kind.padEnd(9)} ${guest.padEnd(9)} ${sorted.length} rounds: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms, ${late} late\n`,
-    );
+/** @param {string} kind @param {number} count */
+async function play(kind, count) {
+  const next = random(seed);
+  const isProcess = kind in PROCESSES;
+  // The end of a process does not wait for a request, which `chatting` is for.
+  const guests = isProcess ? GUESTS.slice(0, 2) : GUESTS;
+  const vms = vmRounds(kind);
+  const times = [];
+  let shownMs = performance.now();
+  for (let round = 0; round < count; round++) {
+    const guest = /** @type {EndlessKind} */ (guests[Math.floor(next() * guests.length)]);
+    const runOnUs = Math.floor(next() * (isProcess ? LONGEST_PROCESS_US : LONGEST_RUN_US));
+    const one = { guest, runOnUs };
+    if (isProcess) times.push(await endProcess(/** @type {keyof typeof PROCESSES} */ (kind), one));
+    else times.push(await (kind === 'destroy' ? destroyOnce(one) : vms.play(one)));
+    if (options.quiet || performance.now() - shownMs < PROGRESS_MS) continue;
+    shownMs = performance.now();
+    process.stderr.write(`${kind}: ${round + 1} of ${count}\n`);
   }
+  await vms.close();
+  return times;
+}
+
+process.stdout.write(`${rounds} rounds of ${options.kind.join(', ')}, seed ${seed}\n`);
+for (const kind of options.kind) {
+  const sorted = (await play(kind, rounds)).sort((a, b) => a - b);
+  /** @param {number} part */
+  const at = (part) => (sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN).toFixed(1);
+  const lost = sorted.filter((ms) => ms === Infinity).length;
+  const late = sorted.filter((ms) => ms >= LIMIT_MS * SLOWNESS && ms !== Infinity).length;
+  if (lost + late > 0) isFailed = true;
+  process.stdout.write(
+    `${kind.padEnd(9)} ${sorted.length} rounds: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms, ${late} late, ${lost} ended wrongly\n`,
+  );
+}
 process.exitCode = isFailed ? 1 : 0;

@@ -56,6 +56,7 @@ const LONG = [
   'exploration/acrn/defects.',
   'exploration/explore-main.',
   'fuzzing/fuzzing.',
+  'hypervisor/kvm/kvm-kicks.',
   'hypervisor/kvm/kvm-snapshot.',
   'hypervisor/kvm/saved-machine.',
   'vm/snapshot/snapshot-trace.',
