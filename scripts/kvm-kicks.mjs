@@ -29,6 +29,8 @@ const HELP = `kvm-kicks [--rounds N] [--kind KIND]... [--seed N]: vCPUs on KVM l
 const LIMIT_MS = 1000;
 /** A round that takes as long has lost its kick: nothing ends a vCPU without ticks. */
 const LOST_MS = 30 * LIMIT_MS;
+/** What a process may take until its guest runs, where there is hardly a core for it. */
+const START_MS = 300_000;
 /** The guest runs on for a random time up to this, in microseconds, before it is kicked. */
 const LONGEST_RUN_US = 300;
 /** Of a process: its other vCPU, which waits for a start-up message, may still be starting. */
@@ -140,12 +142,14 @@ function endProcess(kind, { guest, runOnUs }) {
   const program = join(dist, 'hypervisor/kvm/fixtures/ending-process.js');
   const args = kind === 'interrupt' ? runArguments(guest) : [program, kind, guest, String(runOnUs)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), LOST_MS * SLOWNESS);
+  let timer = setTimeout(() => child.kill('SIGKILL'), START_MS * SLOWNESS);
   let enteredMs = Infinity;
   let errors = '';
   child.stderr.on('data', (text) => (errors += text));
   child.stdout.once('data', () => {
     enteredMs = performance.now();
+    clearTimeout(timer);
+    timer = setTimeout(() => child.kill('SIGKILL'), LOST_MS * SLOWNESS);
     if (kind !== 'interrupt') return;
     runOn(runOnUs);
     child.kill('SIGINT');
