@@ -248,7 +248,7 @@ const MUTANTS = [
     replace(conditional('isPort'), '$3'),
   ),
   of('hsm/ioeventfd', 'IoEventFds.notify', IOEVENTFD, replace(call('finish', '0'), '$0.finish($1, 1, 0)')),
-  of('hsm/irqfd', 'IrqFds.assign', IRQFD, drop(ifStatement('isReadable'))),
+  of('hsm/irqfd', 'IrqFds.#listen', IRQFD, drop(ifStatement('isReadable'))),
 ].flat();
 
 /** @type {(change: CodeChange) => string} */
