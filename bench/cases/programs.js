@@ -26,20 +26,22 @@ export const rows = [
     name: 'C program, notified',
     unit: 'ns',
     process: { file: FILE, args: ['filter'], cores: 2 },
-    compare: [{ to: 'C: futex, two processes' }, { to: 'Unix socket' }, { to: 'two threads, both sleep' }],
+    compare: [{ to: 'C: futex, two processes', max: 2 }, { to: 'Unix socket' }, { to: 'two threads, both sleep' }],
     quick: true,
   },
   {
     name: 'C program, notified, on the CPU of the Service VM',
     unit: 'ns',
     process: { file: FILE, args: ['same'], cores: 2 },
-    compare: [{ to: 'C: futex, two processes on one CPU', max: 2 }],
+    // The vCPU is on the other CPU: each request crosses once there and back.
+    compare: [{ to: 'C: futex, two processes on two CPUs', max: 2 }, { to: 'C: futex, two processes on one CPU' }],
   },
   {
     name: 'C program, notified, on the CPU of the vCPU',
     unit: 'ns',
     process: { file: FILE, args: ['apart'], cores: 2 },
-    compare: [{ to: 'C: futex, two processes on two CPUs', max: 2 }],
+    // Both calls of the program cross, too.
+    compare: [{ to: 'C: futex, two processes on two CPUs' }],
   },
   {
     name: 'C program, preloaded shim',

@@ -5,6 +5,7 @@
  */
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import type { InterruptSignal } from '../acrn-hsm/userspace-client.js';
 import { wakeAfter } from './event-wakeups.js';
 import type { OpenFile } from './open-files.js';
 
@@ -19,7 +20,7 @@ export interface ForeignCall {
 export function foreignIoctl(
   file: OpenFile,
   { thread, code, argument }: ForeignCall,
-  interrupt?: AbortSignal,
+  interrupt?: InterruptSignal,
 ): number | Promise<number> {
   file.memory.pid = thread;
   // Program and VM share the memory. The hypervisor drops its translations of guest code that the

@@ -10,6 +10,7 @@
  */
 
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
+import { AttachInterrupt } from './attach-interrupt.js';
 import type { OpenFile } from './open-files.js';
 import { callOf } from './program-ioctls.js';
 
@@ -22,7 +23,7 @@ const MAX_NESTED_CALLS = 8;
 /** The calls of one file. */
 interface FileCalls {
   /** By thread, the newest last. */
-  readonly waiting: Map<number, AbortController[]>;
+  readonly waiting: Map<number, AttachInterrupt[]>;
   /** Threads whose last ATTACH was interrupted and has not been made again. */
   readonly interrupted: Set<number>;
 }
@@ -40,10 +41,10 @@ export class InterruptibleAttaches {
     const { thread } = notification;
     this.interrupt(thread, file);
     const { waiting, interrupted } = this.#of(file);
-    const call = new AbortController();
+    const call = new AttachInterrupt();
     // The call is the one that was interrupted, made again: it returns 0 at once.
     if (interrupted.delete(thread)) call.abort();
-    const result = callOf(notification, file, call.signal);
+    const result = callOf(notification, file, call);
     if (typeof result === 'number') {
       this.#notifications.answer(notification, result);
       return;
@@ -62,7 +63,7 @@ export class InterruptibleAttaches {
   interrupt(thread: number, file: OpenFile): void {
     const { waiting, interrupted } = this.#of(file);
     for (const call of waiting.get(thread) ?? []) {
-      if (call.signal.aborted) continue;
+      if (call.aborted) continue;
       interrupted.add(thread);
       call.abort();
     }

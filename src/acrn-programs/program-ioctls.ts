@@ -13,9 +13,11 @@
  */
 
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import type { InterruptSignal } from '../acrn-hsm/userspace-client.js';
 import { isLinuxAtLeast } from '../host/node/linux/kernel-version.js';
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
 import { awaitSleep } from '../host/node/linux/process-facts.js';
+import { AttachInterrupt } from './attach-interrupt.js';
 import { carryMappings, type CarryOptions } from './carried-mappings.js';
 import { foreignIoctl } from './foreign-ioctl.js';
 import type { ForeignMapping } from './foreign-memory.js';
@@ -60,8 +62,8 @@ export class ProgramIoctls implements IoctlCalls {
   }
 
   make(notification: Notification, file: OpenFile): void {
-    const attach = codeOf(notification) === Ioctl.ATTACH_IOREQ_CLIENT ? new AbortController() : undefined;
-    const result = callOf(notification, file, attach?.signal);
+    const attach = codeOf(notification) === Ioctl.ATTACH_IOREQ_CLIENT ? new AttachInterrupt() : undefined;
+    const result = callOf(notification, file, attach);
     if (typeof result === 'number') {
       this.#finish(notification, file, result);
       return;
@@ -96,7 +98,11 @@ export function mappingsOf(notification: Notification, { memory }: OpenFile, val
 }
 
 /** Makes the call: returns what foreignIoctl returns. */
-export function callOf(notification: Notification, file: OpenFile, interrupt?: AbortSignal): number | Promise<number> {
+export function callOf(
+  notification: Notification,
+  file: OpenFile,
+  interrupt?: InterruptSignal,
+): number | Promise<number> {
   const { thread, args } = notification;
   return foreignIoctl(file, { thread, code: codeOf(notification), argument: args[2] ?? 0n }, interrupt);
 }

@@ -18,6 +18,7 @@ import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
 import { RateLimit } from '../sync/rate-limit.js';
+import { AttachInterrupt } from './attach-interrupt.js';
 import type { Report } from './carried-mappings.js';
 import { foreignIoctl } from './foreign-ioctl.js';
 import type { ForeignMapping } from './foreign-memory.js';
@@ -63,7 +64,7 @@ interface WaitingCall {
   /** The socket for the reply. */
   readonly reply: number;
   readonly code: number;
-  readonly interrupt: AbortController;
+  readonly interrupt: AttachInterrupt;
   /** Set while the program maps memory. */
   result?: { readonly pid: number; readonly value: number; readonly mappings: readonly ForeignMapping[] };
 }
@@ -206,8 +207,8 @@ export class ShimConnection {
       return;
     }
     if (this.#waiting.size >= MANY_WAITING_CALLS) this.#forgetDead();
-    const interrupt = new AbortController();
-    const result = foreignIoctl(file, { thread: pid, code, argument }, interrupt.signal);
+    const interrupt = new AttachInterrupt();
+    const result = foreignIoctl(file, { thread: pid, code, argument }, interrupt);
     const waiting: WaitingCall = { reply, code, interrupt };
     if (typeof result === 'number') this.#finish(file, pid, call, waiting, result);
     else {

@@ -9,13 +9,14 @@
 
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
 import { isUninterruptible } from '../host/node/linux/process-facts.js';
+import type { AttachInterrupt } from './attach-interrupt.js';
 
 /** The system does not report what wakes a thread of another process, so its state is polled. */
 const POLL_MS = 5;
 
 export class WaitingAttaches {
   readonly #notifications: Notifications;
-  readonly #waiting = new Map<Notification, AbortController>();
+  readonly #waiting = new Map<Notification, AttachInterrupt>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(notifications: Notifications) {
@@ -23,7 +24,7 @@ export class WaitingAttaches {
   }
 
   /** `interrupt` is aborted when something wakes the thread, or the thread has died. */
-  add(notification: Notification, interrupt: AbortController): void {
+  add(notification: Notification, interrupt: AttachInterrupt): void {
     this.#waiting.set(notification, interrupt);
     this.#timer ??= setInterval(() => this.#poll(), POLL_MS).unref();
   }

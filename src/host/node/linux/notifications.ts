@@ -28,7 +28,8 @@ const FLAG_CONTINUE = 1;
 /** The descriptor is also the call's result. */
 const ADD_FD_SEND = 2;
 const O_CLOEXEC = 0o200_0000;
-const ARGUMENTS = 6;
+/** Of the arguments of the call. */
+const ARGUMENT_OFFSETS = [32, 40, 48, 56, 64, 72];
 const ERRNO_MAX = 4095;
 
 /** A call that waits for its answer. */
@@ -48,6 +49,7 @@ export class Notifications {
   readonly #ioctl: NativeFunction;
   readonly #poll: PollHandle;
   readonly #notification = new Uint8Array(NOTIFICATION_BYTES);
+  readonly #notificationView = new DataView(this.#notification.buffer);
   readonly #response = new DataView(new ArrayBuffer(RESPONSE_BYTES));
   readonly #responseBytes = new Uint8Array(this.#response.buffer);
   readonly #id = new BigUint64Array(1);
@@ -107,14 +109,14 @@ export class Notifications {
     // The system requires that the structure is zeroed.
     const bytes = this.#notification.fill(0);
     if (this.#ioctl(this.fd, RECEIVE, bytes) !== 0) return undefined;
-    const view = new DataView(bytes.buffer);
+    const view = this.#notificationView;
     // u64 id, u32 pid, u32 flags, then struct seccomp_data: int nr, u32 arch, u64 ip, u64 args[6].
     return {
       id: view.getBigUint64(0, true),
       thread: view.getUint32(8, true),
       call: view.getInt32(16, true),
       instruction: view.getBigUint64(24, true),
-      args: Array.from({ length: ARGUMENTS }, (_, i) => view.getBigUint64(32 + 8 * i, true)),
+      args: ARGUMENT_OFFSETS.map((offset) => view.getBigUint64(offset, true)),
     };
   }
 
