@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import type { CardHandle } from '../device-model/pci/pci-card.js';
 import { example } from './fixtures/sound-device.js';
 import { cardBench, deviceBench, play } from './index.js';
 
@@ -29,6 +30,21 @@ describe('a bench', () => {
       'store(0x1004,4,7) write(0:0x0,4,0x1004) write(0:0x4,4,0x2004) write(0:0x8,4,4) write(0:0xc,4,1)',
     );
     await play(bench, 'load(0x2004,4)=7');
+    bench.close();
+  });
+
+  test('has a card with its MSI messages enabled, also after a reset', async () => {
+    let card: CardHandle | undefined;
+    const bench = await cardBench(() => ({
+      name: 'x',
+      pci: { vendor: 0x1234, device: 1, class: 0xff_00_00, bars: [{ type: 'memory', size: 0x1000 }], msi: 2 },
+      connect: (handle) => void (card = handle),
+      read: () => 0,
+      write: () => card?.interrupt(1),
+    }));
+    await play(bench, 'write(0:0,1,0) raised(1)=1 raised(0)=0 raised()=1');
+    bench.reset();
+    await play(bench, 'write(0:0,1,0) raised(1)=2 raised()=2');
     bench.close();
   });
 

@@ -8,7 +8,7 @@
 
 import type { Device } from '../device-model/device.js';
 import { checkedValue } from '../device-model/device-value.js';
-import { Command, MSIX_CONTROL, MsixControl } from '../device-model/pci/card-config.js';
+import { Command, Msi, msiEnabled, MSIX_CONTROL, MsixControl } from '../device-model/pci/card-config.js';
 import { CardFunction } from '../device-model/pci/card-function.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import { PciRegister } from '../device-model/devices/pci/pci-config-space.js';
@@ -109,17 +109,9 @@ class RealCardBench implements CardBench {
       else memory = this.#place(register, memory, size);
     }
     this.function.writeConfig(PciRegister.COMMAND, 2, Command.PORTS | Command.MEMORY | Command.BUS_MASTER);
-    const { msix } = this.#card.pci;
-    const table = this.function.bars.find(({ layout }) => layout.isMsixTable)?.layout;
-    if (msix === undefined || table === undefined) return;
-    const device = this.#bars.get(table.bar);
-    for (let vector = 0; vector < msix; vector++) {
-      const entry = vector * MSIX_ENTRY_BYTES;
-      void device?.write(entry, 4, LOCAL_APIC);
-      void device?.write(entry + 8, 4, vector);
-      void device?.write(entry + 12, 4, 0);
-    }
-    this.function.writeConfig(MSIX_CONTROL, 2, MsixControl.ENABLE);
+    const { msi, msix } = this.#card.pci;
+    if (msix !== undefined) this.#enableMsix(msix);
+    else if (msi !== undefined) this.#enableMsi();
   }
 
   get interruptMoves(): number {
@@ -158,6 +150,25 @@ class RealCardBench implements CardBench {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.function.remove();
+  }
+
+  /** Each message with its own data. A driver prefers MSI-X to MSI. */
+  #enableMsix(count: number): void {
+    const table = this.function.bars.find(({ layout }) => layout.isMsixTable)?.layout;
+    const device = table === undefined ? undefined : this.#bars.get(table.bar);
+    for (let vector = 0; vector < count; vector++) {
+      const entry = vector * MSIX_ENTRY_BYTES;
+      void device?.write(entry, 4, LOCAL_APIC);
+      void device?.write(entry + 8, 4, vector);
+      void device?.write(entry + 12, 4, 0);
+    }
+    this.function.writeConfig(MSIX_CONTROL, 2, MsixControl.ENABLE);
+  }
+
+  /** As many messages as the card has. */
+  #enableMsi(): void {
+    this.function.writeConfig(Msi.ADDRESS, 4, LOCAL_APIC);
+    this.function.writeConfig(Msi.CONTROL, 2, msiEnabled(this.function.readConfig(Msi.CONTROL, 2)));
   }
 
   /** Returns the first address behind it. */

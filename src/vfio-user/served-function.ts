@@ -11,7 +11,7 @@
  * Source: linux/vfio.h; the vfio-user specification.
  */
 
-import { MSIX_CONTROL, Msi, MsiControl, MsixControl } from '../device-model/pci/card-config.js';
+import { MSIX_CONTROL, Msi, MsiControl, msiEnabled, MsixControl } from '../device-model/pci/card-config.js';
 import type { BarLayout } from '../device-model/pci/card-description.js';
 import type { CardFunction } from '../device-model/pci/card-function.js';
 import type { Device } from '../device-model/device.js';
@@ -214,9 +214,7 @@ export class ServedFunction {
         fn.writeConfig(MSIX_CONTROL, 2, control | MsixControl.ENABLE);
     } else if (index === Irq.MSI && isWanted) {
       const control = fn.readConfig(Msi.CONTROL, 2);
-      // All messages that the card has: bits 3…1 to bits 6…4.
-      const granted = ((control >>> 1) & 7) << MsiControl.ENABLED_SHIFT;
-      if ((control & MsiControl.ENABLE) === 0) fn.writeConfig(Msi.CONTROL, 2, control | granted | MsiControl.ENABLE);
+      if ((control & MsiControl.ENABLE) === 0) fn.writeConfig(Msi.CONTROL, 2, msiEnabled(control));
     }
   }
 

@@ -52,6 +52,11 @@ const TYPE_64_BIT = 1 << 2;
 const TYPE_PORTS = 1;
 const ALL_ONES = 0xffff_ffff;
 
+/** `control` with MSI enabled and all messages granted that the card has: bits 3…1 to bits 6…4. */
+export function msiEnabled(control: number): number {
+  return control | (((control >>> 1) & 7) << MsiControl.ENABLED_SHIFT) | MsiControl.ENABLE;
+}
+
 /** `interrupt`: the VM's interrupt that the pin is routed to, for the interrupt line register. */
 export function configFields(pci: PciDescription, interrupt: number): readonly PciConfigField[] {
   const { vendor, device, subsystem = { vendor, device } } = pci;

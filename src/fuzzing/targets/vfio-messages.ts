@@ -82,7 +82,7 @@ async function run(input: FuzzInput, { server, card, events, arena }: Parts): Pr
   client.expectAnswers();
   const after = new FuzzClient(new FuzzInput(new Uint8Array()), events);
   server.connect(after);
-  await Promise.resolve();
+  await within(LIMIT_MS, 'the reset before the last client', server.ready);
   after.post(Command.VERSION, new Uint8Array(Bytes.VERSION));
   const identity = new DataView(new ArrayBuffer(Bytes.TRANSFER));
   identity.setUint32(8, Region.CONFIG, true);
