@@ -212,8 +212,8 @@ describe('a snapshot of a VM on KVM', options, () => {
 });
 
 /**
- * So many that no vCPU is done when all have begun: a save does not end while one waits for MEET
- * and others are held.
+ * Enough that no vCPU has finished when the last one starts. A save cannot complete while a vCPU
+ * waits in a read of MEET for others that are paused.
  */
 const ROUNDS = 300;
 /** A read of MEET waits for the slowest of 16 vCPUs, for which there may be two cores. */
