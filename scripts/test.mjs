@@ -47,6 +47,7 @@ const LONG = [
   'cli/e2e/stall.',
   'cli/e2e/terminal.',
   'cli/e2e/top.',
+  'cli/e2e/unpacked-kernel.',
   'cli/e2e/vfio-qemu.',
   'cli/e2e/watch.',
   'cli/e2e/watch-debian.',

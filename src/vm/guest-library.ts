@@ -38,3 +38,8 @@ export function guestImage(name: GuestName): string {
 export function acpiDsdt(): string {
   return host.fileName(new URL('acpi/dsdt.aml', FOLDER));
 }
+
+/** The path of the code in front of a kernel that is not compressed (unpackedBzImage). */
+export function kernelStart(): string {
+  return host.fileName(new URL('kernel-start.bin', FOLDER));
+}

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
@@ -94,6 +94,30 @@ test('kernel and busybox are fetched, the kernel is unpacked, and each step is r
   assert.deepEqual(await readdir(cacheDir), ['guest-3']);
 });
 
+test('the kernel is also there as a bzImage that is not compressed, and is written again if it is missing', async () => {
+  const { unpackedKernel = '' } = await fetchDebian({ cacheDir });
+  const image = await readFile(unpackedKernel);
+  assert.deepEqual(new Uint8Array(image.subarray(0x400 + 192, 0x400 + 192 + PACKED_ELF_BYTES)), elf(PACKED_ELF_BYTES));
+  await rm(unpackedKernel);
+  const guests = await Promise.all([1, 2, 3].map(() => fetchDebian({ cacheDir })));
+  for (const guest of guests) assert.equal(guest.unpackedKernel, unpackedKernel);
+  assert.deepEqual(await readFile(unpackedKernel), image);
+  const files = await readdir(dirname(unpackedKernel));
+  assert.equal(files.filter((name) => name.startsWith('vmlinuz-unpacked')).length, 1);
+});
+
+test('a kernel that cannot be written without compression does not stop the guest, and leaves nothing behind', async () => {
+  const { unpackedKernel = '', vmlinux = '', ...others } = await fetchDebian({ cacheDir });
+  await rm(unpackedKernel);
+  await writeFile(vmlinux, 'not an ELF');
+  assert.deepEqual(await fetchDebian({ cacheDir }), { ...others, vmlinux });
+  const files = await readdir(dirname(unpackedKernel));
+  assert.deepEqual(
+    files.filter((name) => name.includes('unpacked')),
+    [],
+  );
+});
+
 test('for another architecture the kernel is another one, in a folder of its own', async () => {
   const name = 'linux-image-6.1.0-9-amd64';
   await put('linux-image-amd64.show', `Package: linux-image-amd64\nVersion: 2\nDepends: ${name} (= 6.1-4)\n`);
@@ -108,6 +132,7 @@ test('for another architecture the kernel is another one, in a folder of its own
   );
   const guest = await fetchDebian({ cacheDir, architecture: 'amd64' });
   assert.equal(guest.version, '6.1-4');
+  assert.equal(guest.unpackedKernel, undefined);
   assert.deepEqual(await (await PackageModules.open(guest.modules)).names(), ['virtio_blk']);
   assert.equal((await fetchDebian({ cacheDir })).version, '6.1-2');
   assert.deepEqual((await readdir(cacheDir)).sort(), ['guest-3', 'guest-amd64-1']);

@@ -24,12 +24,15 @@ import { KEPT_MODULES } from './module-groups.js';
 import { openSource, type SourceOptions } from './open-source.js';
 import { writeModules } from './package-modules.js';
 import type { PackageSource, Progress } from './package-source.js';
+import { writeUnpackedKernel } from './unpacked-kernel.js';
 
 export interface DebianGuest {
   /** Path of the bzImage, whose setup header is needed with the unpacked kernel, too. */
   readonly kernel: string;
   /** Path of the same kernel unpacked, if that succeeded: it starts seconds sooner. */
   readonly vmlinux?: string;
+  /** Path of a bzImage of the kernel for i386 that is not compressed, if that succeeded. */
+  readonly unpackedKernel?: string;
   /** Path of the initial RAM file system. */
   readonly initrd: string;
   /** Path of the folder of PackageModules. */
@@ -70,7 +73,7 @@ export function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
     name: READY[architecture],
     room: ROOM_MB,
     signal,
-    open: openReady,
+    open: (folder) => openReady(folder, architecture),
     build: async (result, work) => {
       const { source, problem } = await openSource(work, progress, options);
       await fetchInto(result, source, architecture, problem, progress, signal);
@@ -114,7 +117,7 @@ function lacking(file: string, path: string): UpcallError {
 }
 
 /** The cached guest, or undefined if it is missing or incomplete. */
-async function openReady(folder: string): Promise<DebianGuest | undefined> {
+async function openReady(folder: string, architecture: Architecture): Promise<DebianGuest | undefined> {
   const read = (name: string) => readFile(join(folder, name)).catch(() => undefined);
   const [version, busybox] = [await read('version'), await read('busybox')];
   const kernel = join(folder, 'vmlinuz');
@@ -122,9 +125,12 @@ async function openReady(folder: string): Promise<DebianGuest | undefined> {
   if (version === undefined || busybox === undefined) return undefined;
   if (!(await exists(kernel)) || !(await exists(modules))) return undefined;
   const vmlinux = join(folder, 'vmlinux');
+  const isUnpacked = await exists(vmlinux);
+  const unpackedKernel = isUnpacked && architecture === 'i386' ? await writeUnpackedKernel(kernel, vmlinux) : undefined;
   return {
     kernel,
-    ...((await exists(vmlinux)) ? { vmlinux } : {}),
+    ...(isUnpacked ? { vmlinux } : {}),
+    ...(unpackedKernel === undefined ? {} : { unpackedKernel }),
     initrd: await writeInitramfs(folder, busybox),
     modules,
     version: version.toString().trim(),
