@@ -36,7 +36,7 @@ const Header = {
   handoverOffset: 0x264,
 } as const;
 
-/** The first version with all fields of `Header`. Later ones add fields for code that is left out here. */
+/** The first version with all fields of `Header`. Those of later ones describe absent code. */
 const PROTOCOL_2_12 = 0x020c;
 const SECTOR = 512;
 /** `sysSize` counts in these. */
