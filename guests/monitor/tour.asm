@@ -50,7 +50,7 @@ steps:
         step "What time is it? The clock chip, a register at a time:", "clock"
         step "Which devices are there? The PCI bus, through ports cf8 and cfc:", "pci"
         step "A timer set to 100 interrupts a second, counted for half a second:", "irq 0 500."
-        step "How long does a request take? Port 80, ten thousand times (debug cards sit there):", "time in8 80 10000."
-        step "And a register of the serial port, this very console:", "time in8 3ff 10000."
+        step "How long does a request take? Port 80, fifty thousand times (debug cards sit there):", "time in8 80 50000."
+        step "And a register of the serial port, this very console:", "time in8 3ff 50000."
         dd   0
         section .text
