@@ -6,12 +6,15 @@
  *
  * - scripted: a guest that halts for the pause, then reads a port (burst-program.js).
  * - v86: the monitor, to which a line is typed after the pause. It measures its burst itself.
+ * - c: the same bursts between two threads of a program in C (reference/bursts.c). There is nothing
+ *   to compile or to look up, so its multiples of the best burst are those of the machine.
  */
 
 import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { compile } from '../compile-c.js';
 import { createMachine, percentile } from '../machine.js';
 import { product } from '../product.js';
 
@@ -44,7 +47,7 @@ const HOSTS = /** @type {const} */ ({
   busy3: { text: 'three busy beside', busy: 3 },
 });
 /** @typedef {keyof typeof HOSTS} HostKind */
-/** @typedef {'scripted' | 'v86'} GuestKind */
+/** @typedef {'scripted' | 'v86' | 'c'} GuestKind */
 /**
  * @typedef {'auto' | 'none' | 'park'} How `auto`: as the product does it, with threads pinned to
  *   CPUs; `none`: without pinning; `park`: also without spinning
@@ -65,12 +68,10 @@ export const rows = [
     process: { file: FILE, args: ['few', 'scripted', 'free', 'auto'], cores: 2 },
     value: 'p90',
   },
-  .../** @type {const} */ (['scripted', 'v86']).flatMap((guest) => [
-    ...freeRows(guest),
-    ...(guest === 'v86'
-      ? []
-      : /** @type {const} */ (['confined', 'busy1', 'busy3']).flatMap((host) => sharedRows(host))),
-  ]),
+  ...freeRows('scripted'),
+  .../** @type {const} */ (['confined', 'busy1', 'busy3']).flatMap((host) => sharedRows(host)),
+  ...freeRows('v86'),
+  ...referenceRows(),
 ];
 
 /** @param {GuestKind} guest @returns {import('../rows.js').Row[]} */
@@ -82,6 +83,7 @@ function freeRows(guest) {
     process,
     value,
     ...(max === undefined ? {} : { max }),
+    compare: [{ to: `bursts, C: ${name}` }],
   });
   return [
     { name: `bursts, ${guest}: best`, unit: 'us', process, value: 'best' },
@@ -98,6 +100,26 @@ function freeRows(guest) {
       process: processOf(guest, 'free', 'none'),
       value: 'p95',
     },
+  ];
+}
+
+/** @returns {import('../rows.js').Row[]} */
+function referenceRows() {
+  const process = processOf('c', 'free', 'auto');
+  const row = (/** @type {string} */ name, /** @type {string} */ value, unit = 'x best') => ({
+    name: `bursts, C: ${name}`,
+    unit,
+    process,
+    value,
+  });
+  return [
+    row('best', 'best', 'us'),
+    row('the first', 'first'),
+    row('median', 'median'),
+    row('p90', 'p90'),
+    row('p95', 'p95'),
+    row('worst', 'worst'),
+    row('after 1 s, median', 'after1000'),
   ];
 }
 
@@ -134,9 +156,11 @@ export async function measure(what, guest, host, how) {
   );
   /** @type {number[][][]} */
   const processes = [];
+  const reference = guest === 'c' ? await compile('reference/bursts.c') : undefined;
+  if (reference !== undefined && 'unavailable' in reference) return reference;
   try {
     const count = what === 'few' ? FEW_PROCESSES : PROCESSES;
-    for (let n = 0; n < count; n++) processes.push(await oneProcess(guest, host, how));
+    for (let n = 0; n < count; n++) processes.push(await oneProcess(guest, host, how, reference?.program));
   } finally {
     for (const child of busy) child.kill('SIGKILL');
   }
@@ -145,10 +169,13 @@ export async function measure(what, guest, host, how) {
 
 /**
  * @param {GuestKind} guest @param {HostKind} host @param {How} how
+ * @param {string | undefined} reference the program in C
  * @returns {Promise<number[][]>} ms, by the plan's pauses
  */
-async function oneProcess(guest, host, how) {
-  const command = [process.execPath, CASE, FILE, 'one', guest, host, how];
+async function oneProcess(guest, host, how, reference) {
+  const plan = [ACCESSES, ...PLAN.flatMap(({ pauseMs, bursts }) => [pauseMs, bursts])].map(String);
+  const command =
+    reference === undefined ? [process.execPath, CASE, FILE, 'one', guest, host, how] : [reference, ...plan];
   const [program, ...args] = host === 'confined' ? ['taskset', '-c', '0', ...command] : command;
   const { stdout } = await promisify(execFile)(/** @type {string} */ (program), args);
   return JSON.parse(stdout.trim().split('\n').pop() ?? '').bursts;
