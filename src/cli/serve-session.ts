@@ -35,14 +35,17 @@ export async function runServe(plan: ServePlan, reporter: Reporter): Promise<Exi
   try {
     const names = socketNames(plan.cards.map(({ socket }) => socket));
     for (const [index, { socket, source }] of plan.cards.entries()) {
+      const name = names[index] as string;
+      // With several cards each line says whose it is.
+      const own = plan.cards.length === 1 ? { reporter } : { reporter: reporter.about(name), subject: name };
       const card = await serveVfioUser((vm) => cardOf(source, vm), socket, {
         ...plan.vm,
-        name: names[index] as string,
-        onVm: (vm) => tools.push(new VmTools(vm, plan.tools)),
-        report: (line) => reporter.line(line),
+        name,
+        onVm: (vm) => tools.push(new VmTools(vm, { ...plan.tools, ...own })),
+        report: (line) => own.reporter.line(line),
       });
       served.push(card);
-      reporter.line(`${source.option} is served. ${qemuLine(socket)}`);
+      own.reporter.line(`${source.option} is served. ${qemuLine(socket)}`);
     }
     if (served.some(({ hasDescriptors }) => !hasDescriptors))
       reporter.line('without Linux and koffi no interrupt reaches a monitor, and memory is reached by messages only');

@@ -48,6 +48,26 @@ test('a card is served until a signal ends it, and its statistics are printed', 
   assert.equal(existsSync(socket), false);
 });
 
+test('with several cards, each line and each table says whose it is', async () => {
+  const sockets = ['first', 'second'].map((name) => join(folder, `${name}.sock`));
+  const cards = sockets.flatMap((socket) => ['--vfio-user', socket, '--device', `${copier}@pci`]);
+  const serving = start(process.execPath, [MAIN, 'serve', ...cards, '--page', '--stats']);
+  await new Promise<void>((resolve) => {
+    let text = '';
+    serving.child.stderr.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+      if (text.split('live page').length === 3) resolve();
+    });
+  });
+  serving.child.kill('SIGINT');
+  const { stderr } = await serving.ended;
+  for (const name of ['first', 'second']) {
+    assert.match(stderr, new RegExp(`^upcall: ${name}: .*copier\\.js@pci is served\\.`, 'm'));
+    assert.match(stderr, new RegExp(`^upcall: ${name}: the live page is at `, 'm'));
+    assert.match(stderr, new RegExp(`^upcall: ${name}: its requests$`, 'm'));
+  }
+});
+
 test('with --watch, each save replaces the card under its client', async () => {
   const socket = join(folder, 'watched');
   const module = join(folder, 'watched.mjs');
