@@ -2,12 +2,13 @@
  * DirtyPages: the 4-KiB pages of guest memory that were written from outside of the vCPU (boot
  * loaders, DMA).
  *
- * Threads: any thread adds. The vCPU's thread takes them before it runs on, and drops its
- * translations of them. There is one bit for each page, and one word that is set if any bit is, so
- * that a poll costs a plain load.
+ * Threads: any thread adds, one takes. The v86 core takes them in the vCPU's thread, before it runs
+ * on, and drops its translations of them. On KVM they are the part of the log of writes that the
+ * kernel does not see (write-log.ts). There is one bit for each page, and one word that is
+ * set if any bit is, so that a poll costs a plain load.
  *
- * Called by: GuestMemory adds. The v86 core takes them. The hypervisor creates the words.
- * Callers must: add ranges of the RAM only.
+ * Called by: GuestMemory adds. The hypervisor creates the words, and takes.
+ * Callers must: add ranges of the RAM only, after they have written.
  */
 
 import { SharedWords } from '../sync/shared-words.js';

@@ -23,7 +23,7 @@ export interface GuestMemoryHandle {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
   readonly byteLength: number;
-  /** Where DMA writes are announced, if the hypervisor keeps translations of guest code. */
+  /** Where writes are announced, if the hypervisor has to know of them (DirtyPages). */
   readonly dirty?: SharedArrayBuffer;
 }
 
@@ -119,7 +119,10 @@ export class GuestMemory {
     this.written(address, length);
   }
 
-  /** Announces that bytes were written through `bytes`, in case the guest has code there. */
+  /**
+   * Announces that bytes were written through `bytes`: the guest may have code there, or a save may
+   * have copied them.
+   */
   written(address: number, length: number): void {
     this.#dirty?.add(address, length);
   }

@@ -81,6 +81,7 @@ export class RingMemory {
       return;
     }
     this.#words.store(this.#index(address), value);
+    this.#memory.written(address, 4);
   }
 
   /** A plain store. `address`: a multiple of 4. */
@@ -90,6 +91,7 @@ export class RingMemory {
       return;
     }
     this.#words.storeRelaxed(this.#index(address), value);
+    this.#memory.written(address, 4);
   }
 
   /** A plain store. */

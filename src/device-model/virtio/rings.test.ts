@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { DirtyPages } from '../../hypervisor/dirty-pages.js';
+import { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { MAX_SEGMENTS } from './guest-buffer.js';
 import { packedProblem, PackedQueue } from './packed-queue.js';
 import { RingMemory } from './ring-memory.js';
@@ -362,6 +364,21 @@ describe('a packed ring that is corrupt needs a reset', () => {
       assert.equal(made.problems.length, 1);
       assert.ok(made.problems[0]?.includes(reason), made.problems[0]);
     });
+});
+
+test('each word that is written is announced', () => {
+  const dirty = DirtyPages.create(RAM_BYTES);
+  const ring = new RingMemory({
+    memory: new GuestMemory({ ...testMemory().handle, dirty }),
+    isAllowed: () => true,
+  });
+  ring.store32(0x1000, 1);
+  ring.write32(0x3ffc, 1);
+  ring.write16(0x5000, 1);
+  ring.fence(0x7000);
+  const starts: number[] = [];
+  new DirtyPages(dirty).take((start) => starts.push(start));
+  assert.deepEqual(starts, [0x1000, 0x3000, 0x5000]);
 });
 
 test('areas outside of RAM and wrong alignments are refused', () => {
