@@ -17,6 +17,8 @@ export interface KvmRegion {
   readonly memory: SharedArrayBuffer;
   readonly offset: number;
   readonly bytes: number;
+  /** Whether the kernel logs which pages are written, for `takeLog`. Default: false. */
+  readonly logsWrites?: boolean;
 }
 
 export interface KvmCalls {
@@ -36,8 +38,16 @@ export interface KvmCalls {
   duplicate(descriptor: number): number;
   /** New zeroed memory that begins at a page. Throws RangeError if there is not as much. */
   allocate(bytes: number): SharedArrayBuffer;
-  /** Makes memory of `allocate` part of a VM. Returns 0, or −errno. */
+  /**
+   * Makes memory of `allocate` part of a VM, or changes `logsWrites` of a region that is. Returns
+   * 0, or −errno.
+   */
   setRegion(vm: number, region: KvmRegion): number;
+  /**
+   * The pages of a region that were written since `logsWrites` was set or this was called last: one
+   * bit for each, the lowest of the first byte first, in whole words of 64. Throws with errno.
+   */
+  takeLog(vm: number, region: KvmRegion): Uint8Array<ArrayBuffer>;
   /**
    * Memory whose first `bytes` are those of the descriptor's file. It stays valid after the file is
    * closed. Throws with errno.

@@ -20,6 +20,7 @@ import type { GuestMemory } from './guest-memory.js';
 import type { MessageEvents } from './message-events.js';
 import type { VcpuSnapshots } from './saved-vcpu.js';
 import type { VmSharedState } from './vm-shared-state.js';
+import type { WriteLog } from './write-log.js';
 
 export const HYPERCALL_REFUSED = Errno.EPERM;
 /** −EINVAL: arguments for which ACRN returns this code instead of the plain refusal. */
@@ -94,6 +95,8 @@ export interface Hypercalls {
   readonly addressBits?: number;
   /** Left out by a hypervisor whose vCPUs cannot be saved. */
   readonly snapshots?: VcpuSnapshots;
+  /** Left out by a hypervisor without one. A save then holds the vCPUs while all RAM is copied. */
+  readonly writeLog?: WriteLog;
   /**
    * The machine decodes base address registers (BARs) of PCI cards itself: where it makes requests
    * for BAR number `bar`, whatever address the guest has given it. Default: at that address.

@@ -23,6 +23,8 @@ export { HALTED_FOREVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
 export type { DescriptorTable, SegmentRegister, VcpuRegisters } from './vcpu-registers.js';
 export { GuestMemory, type GuestMemoryHandle } from './guest-memory.js';
 export { DirtyPages } from './dirty-pages.js';
+export { PageSet } from './page-set.js';
+export type { WriteLog } from './write-log.js';
 
 // Trapped accesses.
 export { GeneralProtection, IoHandler, VcpuStopped, type IoHandlerOptions } from './io-handler.js';

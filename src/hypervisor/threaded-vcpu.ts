@@ -23,6 +23,7 @@ import { StartRegisters } from './start-registers.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
 import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
+import type { WriteLog } from './write-log.js';
 
 /** What a hypervisor has of a VM outside of its vCPUs' threads, such as a VM of the kernel. */
 export interface VmMachine {
@@ -39,6 +40,8 @@ export interface VmMachine {
   readonly events?: CompletedWrites;
   /** As Hypercalls.messageEvents. */
   readonly messageEvents?: MessageEvents;
+  /** As Hypercalls.writeLog. */
+  readonly writeLog?: WriteLog;
   /**
    * The vCPUs, which are parked, are about to run, and the lines have their levels. Throws
    * UpcallError if a state to start from cannot be set.

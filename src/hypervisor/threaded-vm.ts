@@ -24,6 +24,7 @@ import type { VcpuSnapshots } from './saved-vcpu.js';
 import { ThreadedSnapshots } from './threaded-snapshots.js';
 import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions, type VmMachine } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
+import type { WriteLog } from './write-log.js';
 
 /** Interval in ms at which PAUSE and RESET poll: a slot that becomes PENDING rings no `owner`. */
 const PAUSE_RECHECK_MS = 2;
@@ -40,6 +41,7 @@ export class ThreadedVm implements Hypercalls {
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly snapshots?: VcpuSnapshots;
   readonly messageEvents?: MessageEvents;
+  readonly writeLog?: WriteLog;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly ThreadedVcpu[];
@@ -94,8 +96,9 @@ export class ThreadedVm implements Hypercalls {
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
     this.asyncIo.completed = options.machine?.events;
-    const messageEvents = options.machine?.messageEvents;
+    const { messageEvents, writeLog } = options.machine ?? {};
     if (messageEvents !== undefined) this.messageEvents = messageEvents;
+    if (writeLog !== undefined) this.writeLog = writeLog;
     this.reservedRanges = options.reservedRanges ?? [];
     if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;

@@ -26,7 +26,8 @@ import { Kernel } from './kernel.js';
 import { kvmAvailability, maxVcpus } from './kvm-availability.js';
 import type { KvmProgram } from './kvm-vcpu.js';
 import { probeSystem } from './system-probe.js';
-import { KvmMachine, SCREEN_END, SCREEN_START } from './kvm-machine.js';
+import { KvmMachine } from './kvm-machine.js';
+import { SCREEN_END, SCREEN_START } from './kvm-memory-slots.js';
 import { stateVersion } from './state-version.js';
 
 export interface KvmOptions {

@@ -14,12 +14,13 @@ import type { KvmCalls } from '../../host/kvm-calls.js';
 import { errorText } from '../../io-request/error-text.js';
 import { savedStateError } from '../../io-request/saved-state.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { GuestMemory, type GuestMemoryHandle } from '../guest-memory.js';
+import type { GuestMemory, GuestMemoryHandle } from '../guest-memory.js';
 import type { VmConfig } from '../hypervisor.js';
 import type { SavedVcpu } from '../saved-vcpu.js';
 import type { VmMachine } from '../threaded-vcpu.js';
 import { KvmEventFds } from './kvm-event-fds.js';
 import { KvmIrqFds } from './kvm-irq-fds.js';
+import { KvmMemorySlots } from './kvm-memory-slots.js';
 import { cpuidOf, supportedCpuid } from './cpuid.js';
 import { Bytes, CAP_IRQ_ROUTING, IrqChip, Request } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
@@ -45,10 +46,6 @@ const CLOCK_VALUE_BYTES = 8;
 /** By how much the rate of a time-stamp counter may differ: what its measurement is good for. */
 const RATE_TOLERANCE = 250e-6;
 
-/** A PC's screen memory: no RAM is there. */
-export const SCREEN_START = 0xa_0000;
-export const SCREEN_END = 0xc_0000;
-
 /** What the thread of a vCPU gets. */
 export interface KvmVcpuHandle {
   readonly descriptor: number;
@@ -70,6 +67,7 @@ interface MachineVcpu {
 export class KvmMachine implements VmMachine {
   readonly kernelVm: number;
   readonly memory: GuestMemory;
+  readonly writeLog: KvmMemorySlots;
   readonly words = new VcpuWords();
   readonly events: KvmEventFds;
   readonly messageEvents: KvmIrqFds;
@@ -90,8 +88,8 @@ export class KvmMachine implements VmMachine {
     this.#kernel = kernel;
     this.#vcpuCount = config.vcpuCount;
     this.#runBytes = kernel.call(kvm, Request.GET_VCPU_MMAP_SIZE);
-    const buffer = this.#calls.allocate(config.memoryBytes);
-    this.memory = new GuestMemory({ buffer, byteOffset: 0, byteLength: config.memoryBytes });
+    this.writeLog = new KvmMemorySlots(kernel, config.memoryBytes);
+    this.memory = this.writeLog.memory;
     this.kernelVm = kernel.call(kvm, Request.CREATE_VM);
     this.events = new KvmEventFds(kernel, this.kernelVm, eventFds);
     // Without that capability, the kernel refuses each of them.
@@ -201,13 +199,12 @@ export class KvmMachine implements VmMachine {
     return found;
   }
 
-  #build(kvm: number, { memoryBytes, vcpuCount, restored }: VmConfig): void {
+  #build(kvm: number, { vcpuCount, restored }: VmConfig): void {
     const vm = this.kernelVm;
     const kernel = this.#kernel;
     kernel.call(vm, Request.SET_IDENTITY_MAP_ADDR, new Uint8Array(BigUint64Array.of(BigInt(IDENTITY_MAP)).buffer));
     kernel.call(vm, Request.SET_TSS_ADDR, TASK_STATE);
-    this.#addMemory(0, 0, Math.min(memoryBytes, SCREEN_START));
-    if (memoryBytes > SCREEN_END) this.#addMemory(1, SCREEN_END, memoryBytes);
+    this.writeLog.addTo(vm);
     kernel.call(vm, Request.CREATE_IRQCHIP);
     this.#chips.push(...this.#takeChips());
     const supported = supportedCpuid(kernel, kvm);
@@ -238,12 +235,6 @@ export class KvmMachine implements VmMachine {
         `the time-stamp counter of the snapshot counts ${khz} kHz, this processor's ${present}`,
         'Restore it on the machine that saved it',
       );
-  }
-
-  #addMemory(slot: number, start: number, end: number): void {
-    const region = { slot, guestAddress: start, memory: this.memory.handle.buffer, offset: start, bytes: end - start };
-    const result = this.#calls.setRegion(this.kernelVm, region);
-    if (result < 0) throw this.#kernel.error('KVM_SET_USER_MEMORY_REGION', -result);
   }
 
   #addVcpu(vcpu: number, cpuid: Uint8Array, form: StateForm): void {

@@ -20,6 +20,8 @@ test('no call declares a function: the thread may be ended meanwhile', { skip },
     calls.close(other);
     if (file >= 0) calls.close(file);
     assert.ok(calls.duplicate(-1) < 0);
+    const region = { slot: 0, guestAddress: 0, memory: calls.allocate(4096), offset: 0, bytes: 4096 };
+    assert.throws(() => calls.takeLog(-1, region), /KVM_GET_DIRTY_LOG failed: EBADF/);
     calls.unmap(calls.allocate(4096), 4096);
     calls.interrupt(calls.thread());
     calls.startTicks(1000).stop();

@@ -59,6 +59,12 @@ const TIMER_DELETE = 226;
 const KVM_SET_USER_MEMORY_REGION = 0x4020_ae46;
 /** struct kvm_userspace_memory_region: slot, flags, guest address, bytes, address. */
 const REGION_BYTES = 32;
+const KVM_MEM_LOG_DIRTY_PAGES = 1;
+const KVM_GET_DIRTY_LOG = 0x4010_ae42;
+/** struct kvm_dirty_log: slot, padding, address of the bitmap. */
+const LOG_BYTES = 16;
+/** The kernel writes words of the bitmap. One has as many pages. */
+const WORD_PAGES = 64;
 
 /** Returns undefined if this is not Linux or koffi is not installed. */
 export function openKvm(): KvmCalls | undefined {
@@ -130,15 +136,25 @@ class LinuxKvmCalls implements KvmCalls {
     return buffer as unknown as SharedArrayBuffer;
   }
 
-  setRegion(vm: number, { slot, guestAddress, memory, offset, bytes }: KvmRegion): number {
+  setRegion(vm: number, { slot, guestAddress, memory, offset, bytes, logsWrites = false }: KvmRegion): number {
     if (offset < 0 || bytes < 0 || offset + bytes > memory.byteLength)
       throw new RangeError(`region ${slot}: ${bytes} bytes at ${offset} of ${memory.byteLength}`);
     const region = new DataView(new ArrayBuffer(REGION_BYTES));
     region.setUint32(0, slot, true);
+    region.setUint32(4, logsWrites ? KVM_MEM_LOG_DIRTY_PAGES : 0, true);
     region.setBigUint64(8, BigInt(guestAddress), true);
     region.setBigUint64(16, BigInt(bytes), true);
     region.setBigUint64(24, this.#addressOf(memory) + BigInt(offset), true);
     return this.ioctl(vm, KVM_SET_USER_MEMORY_REGION, new Uint8Array(region.buffer));
+  }
+
+  takeLog(vm: number, { slot, bytes }: KvmRegion): Uint8Array<ArrayBuffer> {
+    const bitmap = new Uint8Array((Math.ceil(bytes / PAGE / WORD_PAGES) * WORD_PAGES) / 8);
+    const log = new DataView(new ArrayBuffer(LOG_BYTES));
+    log.setUint32(0, slot, true);
+    log.setBigUint64(8, this.#libc.address(bitmap), true);
+    if (this.ioctl(vm, KVM_GET_DIRTY_LOG, new Uint8Array(log.buffer)) < 0) throw this.#failed('KVM_GET_DIRTY_LOG');
+    return bitmap;
   }
 
   map(descriptor: number, bytes: number): SharedArrayBuffer {
