@@ -7,7 +7,8 @@
  *
  * Ordering: memory is read and written by plain accesses. The caller has ordered them: while pages
  * are taken or placed, no other thread writes the memory, because the vCPUs are held (see
- * vm-shared-state.ts) or have not started.
+ * vm-shared-state.ts) or have not started. Pages that are taken beside running vCPUs may be torn,
+ * and are replaced (vm/snapshot/ram-copy.ts).
  */
 
 import { savedStateError } from '../io-request/saved-state.js';
@@ -25,7 +26,7 @@ export interface SparsePages {
   readonly pieces: readonly Uint8Array<ArrayBuffer>[];
 }
 
-/** Pages that are left alone, for example those of another memory in the same buffer. */
+/** Pages that are excluded, for example those of another memory in the same buffer. */
 export interface PageRange {
   readonly first: number;
   /** Exclusive. */
@@ -34,13 +35,16 @@ export interface PageRange {
 
 const NO_PAGES: PageRange = { first: 0, end: 0 };
 
-/** Copies the pages of `memory` that are not all zeros. It begins at a multiple of 4 bytes. */
-export function takePages(memory: Uint8Array, except: PageRange = NO_PAGES): SparsePages {
+/**
+ * Copies the pages of `memory` that are not all zeros, of those that `isWanted`. The memory begins
+ * at a multiple of 4 bytes.
+ */
+export function takePages(memory: Uint8Array, isWanted: (page: number) => boolean = () => true): SparsePages {
   const words = new Int32Array(memory.buffer, memory.byteOffset, memory.byteLength >> 2);
   const runs: number[] = [];
   let count = 0;
   for (let page = 0; page < memory.length / PAGE_BYTES; page++) {
-    if ((page >= except.first && page < except.end) || isZero(words, page * PAGE_WORDS)) continue;
+    if (!isWanted(page) || isZero(words, page * PAGE_WORDS)) continue;
     count++;
     const last = runs.length - 1;
     if (last > 0 && (runs[last - 1] as number) + (runs[last] as number) === page)

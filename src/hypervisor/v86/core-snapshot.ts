@@ -52,7 +52,8 @@ export class CoreSnapshot {
     this.#core.jit_clear_cache_js();
     this.#core.full_clear_tlb();
     const { buffer } = this.#core.memory;
-    const memory = takePages(coreBytes(buffer, 0, buffer.byteLength), this.#ram);
+    const { first, end } = this.#ram;
+    const memory = takePages(coreBytes(buffer, 0, buffer.byteLength), (page) => page < first || page >= end);
     return { state: { ...core, bytes: buffer.byteLength }, memory };
   }
 

@@ -1,24 +1,25 @@
 /**
- * takeSnapshot: saves a running VM: holds its vCPUs between two instructions, copies everything,
- * and lets them run on.
+ * takeSnapshot: saves a running VM: copies its RAM while it runs if the hypervisor logs writes,
+ * holds its vCPUs between two instructions, copies the rest, and lets them run on.
  *
  * Called by: UserVm.save, as a step of the life cycle, so that the VM is not reset meanwhile.
  * Threads: the Service VM's.
  *
  * A vCPU that is held has no request open, so every slot is FREE and no device is in an access. The
- * copy is made in one turn of the event loop: no timer and no completion comes between its parts.
+ * copy under the hold is made in one turn of the event loop: no timer and no completion comes
+ * between its parts.
  */
 
 import type { SystemClock } from '../../device-model/clock.js';
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
 import type { Hypervisor } from '../../hypervisor/hypervisor.js';
 import type { SavedVcpu } from '../../hypervisor/saved-vcpu.js';
-import { takePages } from '../../hypervisor/sparse-pages.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { VmState } from '../../hypervisor/vm-shared-state.js';
 import { obstaclesOf, refused, saveDevices, type Place } from './device-states.js';
-import { Snapshot } from './snapshot.js';
+import { RamCopy } from './ram-copy.js';
+import { Snapshot, type SnapshotParts } from './snapshot.js';
 
 /** Default of `limitMs`. */
 const HOLD_LIMIT_MS = 5000;
@@ -60,6 +61,25 @@ export async function takeSnapshot(
   const hypervisorState = await hypervisor.stateVersion?.();
   if (snapshots === undefined || hypervisorState === undefined)
     throw refused(`the hypervisor ${hypervisor.name} cannot save a VM`, 'Use the hypervisor v86 or kvm');
+  expectNoObstacles(vm);
+  const copy = new RamCopy(hypercalls);
+  let parts: Omit<SnapshotParts, 'ram'>;
+  try {
+    await copy.copyRunning(() => hypercalls.shared.vmState === VmState.RUNNING);
+    const vcpus = await snapshots.hold(limitMs);
+    if (vcpus === undefined) throw refused(...whyNotHeld(vm, limitMs));
+    // Devices may have been attached meanwhile.
+    expectNoObstacles(vm);
+    parts = capture(vm, vcpus, hypervisorState, notes);
+    copy.copyHeld();
+  } finally {
+    snapshots.release();
+    copy.stop();
+  }
+  return new Snapshot({ ...parts, ram: await copy.pages() });
+}
+
+function expectNoObstacles(vm: SavableVm): void {
   const faults = vm.faults === undefined ? [] : ['it has a fault plan'];
   const obstacles = [...obstaclesOf(vm.devices.places()), ...vm.devices.otherClients(), ...faults];
   if (obstacles.length > 0)
@@ -67,13 +87,6 @@ export async function takeSnapshot(
       `VM ${vm.name} cannot be saved: ${obstacles.join('; ')}`,
       'Run it without them, or give a device save() and restore() (docs/snapshots.md)',
     );
-  try {
-    const vcpus = await snapshots.hold(limitMs);
-    if (vcpus === undefined) throw refused(...whyNotHeld(vm, limitMs));
-    return capture(vm, vcpus, hypervisorState, notes);
-  } finally {
-    snapshots.release();
-  }
 }
 
 /** In one turn of the event loop, while the vCPUs are held. */
@@ -82,9 +95,9 @@ function capture(
   vcpus: readonly SavedVcpu[],
   hypervisorState: string,
   notes: Readonly<Record<string, unknown>>,
-): Snapshot {
+): Omit<SnapshotParts, 'ram'> {
   const { shared, memory, vcpuCount } = vm.hypercalls;
-  return new Snapshot({
+  return {
     takenMs: Date.now(),
     hypervisor: vm.hypervisor.name,
     hypervisorState,
@@ -100,10 +113,9 @@ function capture(
     pciAddress: shared.pciAddress,
     protectedPages: shared.protectedPages.addresses,
     page: vm.buffer.bytes.slice(),
-    ram: takePages(memory.bytes),
     vcpus,
     notes,
-  });
+  };
 }
 
 function whyNotHeld({ name, hypercalls, buffer, ownerOf }: SavableVm, limitMs: number): [fact: string, remedy: string] {
