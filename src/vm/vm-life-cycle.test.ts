@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
+import { VmState } from '../hypervisor/vm-shared-state.js';
 import type { VmControls } from './life-cycle.js';
 import { ManualLifeCycle } from './manual-life-cycle.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
@@ -18,6 +19,7 @@ function recording(steps: string[], withdraws: readonly boolean[] = []): VmContr
   const parts = {
     name: 'vm',
     hypercalls: {
+      shared: { vmState: VmState.CREATED },
       startVm: () => result('start', 0),
       pauseVm: () => Promise.resolve(result('pause', 0)),
       resetVm: () => Promise.resolve(result('reset', 0)),
@@ -101,3 +103,18 @@ test('a start that is refused says that it is the start', async () => {
   const lifeCycle = new VmLifeCycle(refusing, image as unknown as ConstructorParameters<typeof VmLifeCycle>[1]);
   await assert.rejects(lifeCycle.start(), { code: 'VM_STATE', message: 'VM vm: cannot start in its present state' });
 });
+
+for (const [state, fact, remedy] of [
+  ['RUNNING', 'it runs already', /reset it/],
+  ['PAUSED', 'it is paused', /Reset it/],
+  ['POWERED_OFF', 'it has ended', /Create another/],
+] as const)
+  test(`a start of a VM that is ${state} is refused, and changes neither its memory nor its fault plan`, async () => {
+    const steps: string[] = [];
+    const vm = recording(steps);
+    const there = { ...vm, hypercalls: { ...vm.hypercalls, shared: { vmState: VmState[state] } } };
+    const image = { load: () => steps.push('load') };
+    const lifeCycle = new VmLifeCycle(there as unknown as VmControls, image as never);
+    await assert.rejects(lifeCycle.start(), { code: 'VM_STATE', message: `VM vm: it cannot start: ${fact}`, remedy });
+    assert.deepEqual(steps, []);
+  });

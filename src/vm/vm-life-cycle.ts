@@ -31,6 +31,16 @@ export const PAUSE_LIMIT_MS = 2000;
 
 const NO_IMAGE = 'a restored VM has no image to start again from';
 
+/** By the state that it has. */
+const WHY_NO_START = {
+  [VmState.RUNNING]: ['it runs already', 'To start its guest again, reset it: that includes the start'],
+  [VmState.PAUSED]: [
+    'it is paused',
+    'Reset it, which starts its guest again: as in ACRN, a paused guest does not go on',
+  ],
+  [VmState.POWERED_OFF]: ['it has ended', 'Create another one'],
+} as const;
+
 export class VmLifeCycle implements LifeCycle {
   /** Resolves once, when the VM has ended. */
   readonly ended: Promise<VmEnd>;
@@ -73,6 +83,7 @@ export class VmLifeCycle implements LifeCycle {
     try {
       await this.#step(async () => {
         await Promise.race([this.#vm.devicesReady(), this.#ending]);
+        this.#expectCreated();
         const snapshot = this.#snapshot;
         this.#snapshot = undefined;
         if (snapshot === undefined) this.#load('start');
@@ -149,6 +160,17 @@ export class VmLifeCycle implements LifeCycle {
     const { hypercalls } = this.#vm;
     if (this.#image === undefined) return;
     this.#expect(during, hypercalls.setVcpuRegs(0, this.#image.load(hypercalls.memory)));
+  }
+
+  /**
+   * A start that is refused must change nothing: the memory and the fault plan are those of a guest
+   * that runs.
+   */
+  #expectCreated(): void {
+    const state = this.#vm.hypercalls.shared.vmState;
+    if (state === VmState.CREATED) return;
+    const [fact, remedy] = WHY_NO_START[state];
+    throw stateError(this.#vm.name, `it cannot start: ${fact}`, remedy);
   }
 
   #start(): void {
