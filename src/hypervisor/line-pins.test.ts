@@ -54,6 +54,18 @@ describe('line pins', () => {
     assert.deepEqual(calls, ['23 high', '23 low']);
   });
 
+  test('are free, and as the lines say, after a reset that failed', () => {
+    const { lines, pins, calls } = new Machine();
+    lines.set(4, true);
+    const work = (): void => {
+      throw new Error('the kernel refuses');
+    };
+    assert.throws(() => pins.reset(lines, work), /the kernel refuses/);
+    lines.set(5, true);
+    assert.deepEqual(calls.slice(-2).sort(), ['4 high', '5 high']);
+    assert.equal(pins.close(), true);
+  });
+
   test('follow a line that several drivers hold', () => {
     const machine = new Machine();
     machine.lines.set(5, true, 0);

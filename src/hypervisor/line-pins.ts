@@ -90,14 +90,18 @@ export class LinePins implements PinLevels {
 
   /**
    * In the Service VM's thread, with all vCPUs parked: lowers the pins, resets the controllers by
-   * `work`, and raises the pins of the lines that are high. Throws if a thread keeps the lock.
+   * `work`, and raises the pins of the lines that are high. Throws if a thread keeps the lock, and
+   * what `work` throws.
    */
   reset(lines: ChangedLines, work: () => void): void {
     if (!this.#take()) throw new Error('a thread has kept the lock of the interrupt lines');
-    for (let line = 0; line < 32 * (WORDS - LEVELS); line++) if (this.isHigh(line)) this.lower(line);
-    work();
-    lines.changeAll();
-    this.#words.store(LOCK, 0);
+    try {
+      for (let line = 0; line < 32 * (WORDS - LEVELS); line++) if (this.isHigh(line)) this.lower(line);
+      work();
+    } finally {
+      lines.changeAll();
+      this.#words.store(LOCK, 0);
+    }
     this.follow(lines, SERVICE);
   }
 

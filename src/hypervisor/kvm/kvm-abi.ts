@@ -18,6 +18,7 @@ export const Request = {
   GET_VCPU_MMAP_SIZE: 0xae04,
   GET_SUPPORTED_CPUID: 0xc008_ae05,
   GET_MSR_INDEX_LIST: 0xc004_ae02,
+  GET_MSR_FEATURE_INDEX_LIST: 0xc004_ae0a,
   CREATE_VCPU: 0xae41,
   SET_TSS_ADDR: 0xae47,
   SET_IDENTITY_MAP_ADDR: 0x4008_ae48,
@@ -113,6 +114,7 @@ export const CAP_IRQ_ROUTING = 25;
 export const CAP_MAX_VCPUS = 66;
 export const CAP_TSC_DEADLINE_TIMER = 72;
 /** The bytes of a vCPU's FPU state. 0: Bytes.XSAVE. */
+export const CAP_GET_MSR_FEATURES = 153;
 export const CAP_XSAVE2 = 208;
 
 /** Why KVM_RUN returned. */

@@ -28,6 +28,7 @@ import { KvmRun } from './kvm-run.js';
 import { readMachine, saveMachine, type MachineState } from './saved-machine.js';
 import {
   canHaveVms,
+  fixedRegisters,
   putState,
   stateForm,
   takePowerOn,
@@ -171,8 +172,15 @@ export class KvmMachine implements VmMachine {
 
   reset(): void {
     this.#restored = undefined;
-    for (const chip of this.#chips) this.#kernel.call(this.kernelVm, Request.SET_IRQCHIP, chip);
-    for (const { descriptor, powerOn } of this.#vcpus) putState(this.#kernel, descriptor, powerOn);
+    try {
+      for (const chip of this.#chips) this.#kernel.call(this.kernelVm, Request.SET_IRQCHIP, chip);
+      for (const { descriptor, powerOn } of this.#vcpus) putState(this.#kernel, descriptor, powerOn);
+    } catch (error) {
+      throw new UpcallError('VM_STATE', `the kernel does not reset the VM: ${errorText(error).message}`, {
+        remedy: 'Destroy it and create another one',
+        cause: error,
+      });
+    }
     this.words.clearHalts();
   }
 
@@ -214,6 +222,7 @@ export class KvmMachine implements VmMachine {
       this.#restored = readMachine(
         restored,
         this.#vcpus.map(({ powerOn }) => powerOn),
+        fixedRegisters(kernel, kvm),
       );
   }
 

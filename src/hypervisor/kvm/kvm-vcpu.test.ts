@@ -121,6 +121,38 @@ describe('a vCPU on KVM', { skip }, () => {
     assert.deepEqual(one.runUntil(3).slice(1), ['in 0x500/2 = 0x2', 'out 0x500/2 = 0x2']);
   });
 
+  for (const [what, destination] of [
+    ['to RAM', 0x400],
+    ['to where no RAM is', 0xb000],
+  ] as const)
+    test(`begins again after a reset in the midst of a long REP MOVS ${what}`, async () => {
+      // mov dx, 0x500; out dx, al; mov ax, 0xa000; mov ds, ax; mov ax, destination; mov es, ax
+      // xor si, si; xor di, di; mov cx, 2000; cld; rep movsb; hlt
+      const one = await guest([
+        ...[0xba, 0x00, 0x05, 0xee, 0xb8, 0x00, 0xa0, 0x8e, 0xd8],
+        ...[0xb8, destination & 0xff, destination >> 8, 0x8e, 0xc0],
+        ...[0x31, 0xf6, 0x31, 0xff, 0xb9, 0xd0, 0x07, 0xfc, 0xf3, 0xa4, ...HLT],
+      ]);
+      const begun = one.runUntil(10).length;
+      one.vcpu.stop();
+      one.machine.reset();
+      one.vcpu.start({ mode: 'real', ip: 0x1000, cs: { selector: 0 }, ds: { selector: 0 } });
+      assert.match(one.runUntil(begun + 1)[begun] ?? '', /^out 0x500/);
+    });
+
+  test('gets a #GP in the midst of a long REP MOVS', async () => {
+    const handler = 0x3000;
+    // mov ax, 0xa000; mov ds, ax; xor si, si; mov di, 0x4000; mov cx, 1000; cld; rep movsb; hlt
+    const one = await guest([
+      ...[0xb8, 0x00, 0xa0, 0x8e, 0xd8, 0x31, 0xf6, 0xbf, 0x00, 0x40, 0xb9, 0xe8, 0x03, 0xfc, 0xf3, 0xa4, ...HLT],
+    ]);
+    one.refused = 0xa_0001;
+    one.machine.memory.writeU32(13 * 4, handler);
+    // mov dx, 0x500; out dx, al; hlt
+    one.machine.memory.write(handler, Uint8Array.of(0xba, 0x00, 0x05, 0xee, 0xf4));
+    assert.deepEqual(one.runUntil(2), ['load 0xa0000/1 = 0x1', 'out 0x500/1 = 0x0']);
+  });
+
   test('finds the controllers in their power-on state after a reset', async () => {
     // in al, 0x21; mov dx, 0x500; out dx, al; mov eax, [0xfee000f0]; out dx, eax
     // mov al, 0x5a; out 0x21, al; mov dword [0xfee000f0], 0x1ff; out dx, al; hlt

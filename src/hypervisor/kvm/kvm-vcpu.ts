@@ -33,8 +33,11 @@ const GENERAL_PROTECTION = 13;
 const RIP = 128;
 const RFLAGS = 136;
 const INTERRUPT_FLAG = 0x200;
-/** Exits that one instruction can still make after its first one: a store of 64 bytes makes 8. */
-const MAX_OPEN_EXITS = 64;
+/**
+ * Exits that one instruction can still make after its first one. A store of 64 bytes makes 8. The
+ * kernel's emulator goes on with a repeated MOVS for up to 1,024 elements.
+ */
+const MAX_OPEN_EXITS = 4096;
 
 /** What a vCPU's thread gets. */
 export interface KvmProgram extends KvmVcpuHandle {
@@ -228,13 +231,14 @@ export class KvmVcpu implements VcpuProgram {
 
   /**
    * Lets the kernel finish the instruction without the guest running on. It may read any value.
+   * Registers that are set before the end of it would be those of the instruction afterwards.
    */
   #finishInstruction(): void {
     this.#run.requestExit();
     for (let exits = 0; this.#isOpen && exits < MAX_OPEN_EXITS; exits++)
       this.#isOpen = this.#kernel.calls.ioctl(this.#descriptor, Request.RUN, 0) >= 0;
-    this.#isOpen = false;
     this.#run.clearRequest();
+    if (this.#isOpen) throw new Error(`KVM does not finish an instruction within ${MAX_OPEN_EXITS} exits`);
   }
 
   get #rip(): bigint {

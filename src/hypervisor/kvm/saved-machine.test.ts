@@ -8,7 +8,7 @@ import { Kernel } from './kernel.js';
 import { KvmMachine } from './kvm-machine.js';
 import { readMachine, saveMachine, type MachineState } from './saved-machine.js';
 import { stateVersion } from './state-version.js';
-import { PART_NAMES, type PartName, type VcpuState } from './vcpu-state.js';
+import { fixedRegisters, PART_NAMES, type PartName, type VcpuState } from './vcpu-state.js';
 import { whyNoKvm } from './fixtures/needed-kvm.js';
 
 const skip = await whyNoKvm();
@@ -55,11 +55,12 @@ const OTHERS = msrsOf([
   [TSC, 1n],
   [8, 7n],
 ]);
+const NONE: ReadonlySet<number> = new Set();
 /** As a file gives it. */
 const SAVED = JSON.parse(JSON.stringify(saveMachine(STATE))) as readonly SavedVcpu[];
 
 test('a machine is read as it was saved', () => {
-  assert.deepEqual(readMachine(SAVED, POWER_ON), STATE);
+  assert.deepEqual(readMachine(SAVED, POWER_ON, NONE), STATE);
 });
 
 const [first, second] = SAVED.map(({ state }) => state as Record<string, unknown>);
@@ -82,10 +83,16 @@ for (const [what, states, message] of [
         readMachine(
           states.map((state) => ({ state })),
           POWER_ON,
+          NONE,
         ),
       (error) => error instanceof UpcallError && error.code === 'SNAPSHOT_INVALID' && message.test(error.message),
     );
   });
+
+test('registers that are fixed have to be as at power-on', () => {
+  assert.deepEqual(readMachine(SAVED, POWER_ON, new Set([STAR])), STATE);
+  assert.throws(() => readMachine(SAVED, POWER_ON, new Set([TSC])), /the registers of this processor/);
+});
 
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
@@ -167,6 +174,33 @@ test('each part of the state of two vCPUs is what it was', { skip }, async () =>
   } finally {
     other?.close(true);
     one.close(true);
+    kernel.calls.close(kvm);
+  }
+});
+
+test('a register that says what the processor can do is refused with another value', { skip }, async () => {
+  const kernel = await Kernel.open();
+  const config = { name: 'saved', memoryBytes: 1 << 20, vcpuCount: 1, completionPolling: false };
+  const kvm = kernel.calls.open();
+  const fixed = fixedRegisters(kernel, kvm);
+  const machine = new KvmMachine(kernel, kvm, config);
+  try {
+    const [saved] = machine.save();
+    const state = saved?.state as Record<string, string>;
+    const msrs = Uint8Array.from(Buffer.from(state['msrs'] ?? '', 'base64'));
+    const view = new DataView(msrs.buffer);
+    let tried = 0;
+    for (let at = MSRS_HEAD; at < msrs.length; at += MSR_BYTES) {
+      if (!fixed.has(view.getUint32(at, true))) continue;
+      const changed = Uint8Array.from(msrs);
+      changed[at + 8] = (changed[at + 8] as number) ^ 1;
+      const restored = [{ state: { ...state, msrs: textOf(changed) } }];
+      assert.throws(() => new KvmMachine(kernel, kvm, { ...config, restored }), { code: 'SNAPSHOT_INVALID' });
+      tried++;
+    }
+    assert.ok(tried > 0, 'this kernel has such registers');
+  } finally {
+    machine.close(true);
     kernel.calls.close(kvm);
   }
 });

@@ -42,14 +42,21 @@ export function saveMachine({ vcpus, chips, clock, tscKhz }: MachineState): read
   }));
 }
 
-/** `powerOn`: of each vCPU, whose saved state has the same form. Throws SNAPSHOT_INVALID. */
-export function readMachine(saved: readonly SavedVcpu[], powerOn: readonly VcpuState[]): MachineState {
+/**
+ * `powerOn`: of each vCPU, whose saved state has the same form, and the same values of the registers
+ * that are `fixed`. Throws SNAPSHOT_INVALID.
+ */
+export function readMachine(
+  saved: readonly SavedVcpu[],
+  powerOn: readonly VcpuState[],
+  fixed: ReadonlySet<number>,
+): MachineState {
   const states = saved.map(({ state }, vcpu) => new SavedState(`vCPU ${vcpu}`, state));
   const vcpus = powerOn.map((like, vcpu): VcpuState => {
     const from = states[vcpu] ?? new SavedState(`vCPU ${vcpu}`, undefined);
     const parts = PART_NAMES.map((name) => [name, bytesOf(from, name, like.parts[name].length)]);
     const msrs = bytesOf(from, 'msrs', like.msrs.length);
-    if (!haveSameRegisters(msrs, like.msrs)) throw from.unexpected('msrs', 'the registers of this processor');
+    if (!haveSameRegisters(msrs, like.msrs, fixed)) throw from.unexpected('msrs', 'the registers of this processor');
     return { parts: Object.fromEntries(parts) as Record<PartName, Uint8Array<ArrayBuffer>>, msrs };
   });
   const from = new SavedState('vCPU 0', states[0]?.value('machine'));

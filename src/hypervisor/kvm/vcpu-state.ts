@@ -10,7 +10,7 @@
  * after the other, and the kernel takes values that are less than a second apart as one counter.
  */
 
-import { Bytes, CAP_XSAVE2, Request, requestName } from './kvm-abi.js';
+import { Bytes, CAP_GET_MSR_FEATURES, CAP_XSAVE2, Request, requestName } from './kvm-abi.js';
 import type { Kernel } from './kernel.js';
 
 /** In the order in which they are set: the APIC's base before the APIC, what it runs last. */
@@ -57,6 +57,15 @@ export function stateForm(kernel: Kernel, kvm: number): StateForm {
   return { msrIndices: msrIndices(kernel, kvm), xsaveBytes: Math.max(extended, Bytes.XSAVE) };
 }
 
+/**
+ * The registers that say what a vCPU can do. The kernel refuses other values for them once the vCPU
+ * has run, so that a reset could not bring them back. `kvm`: as above. Throws with errno.
+ */
+export function fixedRegisters(kernel: Kernel, kvm: number): ReadonlySet<number> {
+  if (kernel.calls.ioctl(kvm, Request.CHECK_EXTENSION, CAP_GET_MSR_FEATURES) <= 0) return new Set();
+  return new Set(msrIndices(kernel, kvm, Request.GET_MSR_FEATURE_INDEX_LIST));
+}
+
 /** Throws with errno. */
 export function takePowerOn(kernel: Kernel, vcpu: number, { msrIndices, xsaveBytes }: StateForm): VcpuState {
   // A register that the kernel lists need not exist for this guest: those are left out.
@@ -93,12 +102,22 @@ export function canHaveVms({ parts }: VcpuState): boolean {
   );
 }
 
-/** Whether both have values of the same registers. Each is a struct kvm_msrs. */
-export function haveSameRegisters(one: Uint8Array<ArrayBuffer>, other: Uint8Array<ArrayBuffer>): boolean {
+/**
+ * Whether both have values of the same registers, and the same values of those that are `fixed`.
+ * Each is a struct kvm_msrs.
+ */
+export function haveSameRegisters(
+  one: Uint8Array<ArrayBuffer>,
+  other: Uint8Array<ArrayBuffer>,
+  fixed: ReadonlySet<number>,
+): boolean {
   const [a, b] = [new DataView(one.buffer), new DataView(other.buffer)];
   if (one.length !== other.length || a.getUint32(0, true) !== b.getUint32(0, true)) return false;
-  for (let at = MSRS_HEAD; at < one.length; at += MSR_BYTES)
+  for (let at = MSRS_HEAD; at < one.length; at += MSR_BYTES) {
     if (a.getBigUint64(at, true) !== b.getBigUint64(at, true)) return false;
+    const isFixed = fixed.has(a.getUint32(at, true));
+    if (isFixed && a.getBigUint64(at + 8, true) !== b.getBigUint64(at + 8, true)) return false;
+  }
   return true;
 }
 
@@ -123,12 +142,16 @@ function expectAll(kernel: Kernel, vcpu: number, request: Request, msrs: Uint8Ar
   throw new Error(`${requestName(request)} refused register 0x${index.toString(16)}`);
 }
 
-/** The model-specific registers that the kernel saves. */
-function msrIndices(kernel: Kernel, kvm: number): readonly number[] {
+/** The model-specific registers that the kernel saves, or those that another request lists. */
+function msrIndices(
+  kernel: Kernel,
+  kvm: number,
+  request: Request = Request.GET_MSR_INDEX_LIST,
+): readonly number[] {
   const list = new Uint8Array(INDEX_LIST_HEAD + 4 * MAX_MSRS);
   const view = new DataView(list.buffer);
   view.setUint32(0, MAX_MSRS, true);
-  kernel.call(kvm, Request.GET_MSR_INDEX_LIST, list);
+  kernel.call(kvm, request, list);
   return Array.from({ length: view.getUint32(0, true) }, (_, at) => view.getUint32(INDEX_LIST_HEAD + 4 * at, true));
 }
 
