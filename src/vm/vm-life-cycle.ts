@@ -84,11 +84,10 @@ export class VmLifeCycle implements LifeCycle {
       await this.#step(async () => {
         await Promise.race([this.#vm.devicesReady(), this.#ending]);
         this.#expectCreated();
-        const snapshot = this.#snapshot;
-        this.#snapshot = undefined;
-        if (snapshot === undefined) this.#load('start');
-        else this.#vm.restoreDevices(snapshot);
-        this.#start();
+        if (this.#snapshot === undefined) {
+          this.#load('start');
+          this.#start();
+        } else this.#restore(this.#snapshot);
       });
     } finally {
       this.#isStarting = false;
@@ -171,6 +170,18 @@ export class VmLifeCycle implements LifeCycle {
     if (state === VmState.CREATED) return;
     const [fact, remedy] = WHY_NO_START[state];
     throw stateError(this.#vm.name, `it cannot start: ${fact}`, remedy);
+  }
+
+  /** A VM of which only a part was restored must not run: it ends. */
+  #restore(snapshot: Snapshot): void {
+    this.#snapshot = undefined;
+    try {
+      this.#vm.restoreDevices(snapshot);
+      this.#start();
+    } catch (error) {
+      void this.end({ reason: 'crashed', message: `it could not be restored: ${errorText(error).message}` });
+      throw error;
+    }
   }
 
   #start(): void {

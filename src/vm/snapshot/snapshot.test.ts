@@ -143,6 +143,12 @@ test('a restore is refused unless each saved device is there in its version, and
     const { serviceVm, vm } = await restored(snapshot);
     if (device !== undefined) vm.attach(ports(PORT, 12), device);
     await assert.rejects(vm.start(), refused('SNAPSHOT_REFUSED', message));
+    // A second start would run what was restored until then.
+    await assert.rejects(vm.start(), { code: 'VM_STATE' });
+    const end = await vm.ended;
+    assert.equal(end.reason, 'crashed');
+    assert.match(end.message, /^it could not be restored: /);
+    assert.match(end.message, message);
     await serviceVm.close();
   }
   const scripted = new ServiceVm(new ScriptedHypervisor([]));
