@@ -111,8 +111,11 @@ export async function runSession(
     const creating = snapshot === undefined ? serviceVm.createUserVm(options) : serviceVm.restore(snapshot, options);
     // A hypervisor of the operator may never create its VM.
     const created = await Promise.race([creating, ending.ended]);
-    if ('kind' in created)
+    if ('kind' in created) {
+      // While the Service VM is closed, a second signal ends the process at once.
+      ending.removeSignalListeners();
       return reportEarlyEnd(created, { timeout: plan.timeoutMs, expect: plan.expect }, streams.reporter);
+    }
     return await runOnStreams(created, plan, streams, ending);
   } finally {
     await serviceVm.close();

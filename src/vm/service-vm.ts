@@ -17,6 +17,7 @@ import type { Hypervisor, HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { atMost } from '../sync/bounded-wait.js';
 import { LateRequestStacks } from './late-request-stacks.js';
 import { VmTrace } from '../trace/vm-trace.js';
 import { ThreadPinning, type Pin } from './thread-pinning.js';
@@ -30,6 +31,9 @@ import type { VmPlan } from './vm-plan.js';
 
 /** ACRN's value for no VM: IDs are below it. */
 export const INVALID_VM_ID = 0xffff;
+
+/** How long, in ms, `close` waits for VMs whose creation is in progress. */
+const CREATION_LIMIT_MS = 2000;
 
 export interface ServiceVmOptions {
   /**
@@ -56,6 +60,8 @@ export class ServiceVm {
   readonly #vms = new Set<UserVm>();
   /** IDs in use, those of VMs that are being created included. */
   readonly #ids = new Set<number>();
+  /** Those in progress. */
+  readonly #creations = new Set<Promise<UserVm>>();
   #isClosed = false;
 
   /** Throws OPTION_INVALID. */
@@ -100,12 +106,16 @@ export class ServiceVm {
     this.#expectOpen();
     const id = this.#takeId();
     this.#pinning.add(id, plan.vcpuCount);
+    const creation = this.#create(id, plan);
+    this.#creations.add(creation);
     try {
-      return await this.#create(id, plan);
+      return await creation;
     } catch (error) {
       this.#pinning.remove(id);
       this.#ids.delete(id);
       throw error;
+    } finally {
+      this.#creations.delete(creation);
     }
   }
 
@@ -131,10 +141,15 @@ export class ServiceVm {
     });
   }
 
-  /** Destroys every User VM and stops the worker. */
+  /**
+   * Destroys every User VM and stops the worker. A VM that is being created is destroyed once it
+   * is, within CREATION_LIMIT_MS: Node may abort the process if a thread is ended while it loads an
+   * addon.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.vms.map((vm) => vm.destroy()));
+    const created = atMost(CREATION_LIMIT_MS, Promise.allSettled([...this.#creations]));
+    await Promise.all([created, ...this.vms.map((vm) => vm.destroy())]);
     await this.module.worker.stop();
     this.#pinning.close();
   }

@@ -10,6 +10,7 @@ import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/
 import { ThreadedVm } from '../hypervisor/threaded-vm.js';
 import { GuestMemory } from '../hypervisor/guest-memory.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
+import { Deferred } from '../sync/deferred.js';
 import { ServiceVm } from './service-vm.js';
 import type { UserVmOptions } from './user-vm-options.js';
 import type { UserVmEvent } from './user-vm-events.js';
@@ -279,6 +280,35 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await vm.destroy();
     assert.equal((await vm.ended).reason, 'destroyed');
     await serviceVm.close();
+  });
+
+  test('a Service VM is closed once the VM that was being created is destroyed', async () => {
+    const scripted = new ScriptedHypervisor([]);
+    const [isCreating, isCreated] = [new Deferred<undefined>(), new Deferred<undefined>()];
+    const steps: string[] = [];
+    const slow: Hypervisor = {
+      name: 'slow',
+      available: () => scripted.available(),
+      createVm: async (...args) => {
+        isCreating.resolve(undefined);
+        await isCreated.promise;
+        const hypercalls = await scripted.createVm(...args);
+        const destroyVm = hypercalls.destroyVm.bind(hypercalls);
+        hypercalls.destroyVm = async () => {
+          const result = await destroyVm();
+          steps.push('destroyed');
+          return result;
+        };
+        return hypercalls;
+      },
+    };
+    const serviceVm = new ServiceVm(slow);
+    const refused = assert.rejects(serviceVm.createUserVm({ memoryMiB: 1 }), { code: 'VM_STATE' });
+    await isCreating.promise;
+    const closed = serviceVm.close().then(() => steps.push('closed'));
+    isCreated.resolve(undefined);
+    await Promise.all([refused, closed]);
+    assert.deepEqual(steps, ['destroyed', 'closed']);
   });
 
   test('a closed Service VM creates no VM, not even one whose creation was in progress', async () => {
