@@ -29,3 +29,16 @@ test('a stream is refused when it exceeds its limit', { skip: process.platform !
 test('a file that is missing names its reason', async () => {
   await assert.rejects(readImage(join(folder, 'none')), { code: 'IMAGE_NOT_FOUND', message: /none \(ENOENT\)$/ });
 });
+
+for (const [what, image, remedy] of [
+  ['bytes alone', new Uint8Array(3), 'Write image: { image: bytes }'],
+  ['an object without bytes', { file: 'guest.bin' }, 'Give image as a Uint8Array in it'],
+  ['null', null, 'Give image as a Uint8Array in it'],
+] as const)
+  test(`an image given as ${what} is refused`, async () => {
+    await assert.rejects(prepareImage({ image: image as never }, { memoryBytes: 2 ** 20, vcpuCount: 1 }), {
+      code: 'OPTION_INVALID',
+      message: 'image: expected the name of a file, or an object with its bytes',
+      remedy,
+    });
+  });

@@ -7,7 +7,7 @@
 
 import { host } from '../host/current.js';
 import { FileTooLargeError, sizeText, type ReadLimits } from '../host/file-too-large.js';
-import { prepareGuestImage, type GuestImage } from '../hypervisor/boot/guest-image.js';
+import { prepareGuestImage, type GuestImage, type GuestImageOptions } from '../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVmOptions } from './user-vm-options.js';
 
@@ -27,7 +27,8 @@ export interface ImageMachine {
 
 /**
  * Resolves with the image that the options name, for that machine, or with undefined without
- * one. Rejects as `readImage` and `prepareGuestImage` do, and with what `GuestImage.check` throws.
+ * one. Rejects as `readImage` and `prepareGuestImage` do, with OPTION_INVALID for an image that is
+ * neither a name nor bytes, and with what `GuestImage.check` throws.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
@@ -38,11 +39,20 @@ export async function prepareImage(
   const prepared = await prepareGuestImage({
     processors: vcpuCount,
     longMode,
-    ...(typeof image === 'string' ? { image: await readImage(image) } : image),
+    ...(typeof image === 'string' ? { image: await readImage(image) } : checkBytes(image)),
     ...(cmdline === undefined ? {} : { cmdline }),
   });
   prepared.check(memoryBytes);
   return prepared;
+}
+
+/** What a program in JavaScript gave. Throws OPTION_INVALID unless it has the bytes of an image. */
+function checkBytes(given: GuestImageOptions): GuestImageOptions {
+  const parts = given as Partial<GuestImageOptions> | null;
+  if (parts?.image instanceof Uint8Array) return given;
+  throw new UpcallError('OPTION_INVALID', 'image: expected the name of a file, or an object with its bytes', {
+    remedy: given instanceof Uint8Array ? 'Write image: { image: bytes }' : 'Give image as a Uint8Array in it',
+  });
 }
 
 /**

@@ -62,7 +62,7 @@ test('Tables stay away where the image lies, and the others come', async () => {
   assert.equal(mp.readU16(0x413), 639);
 });
 
-test('A VM has the tables if it has a DSDT, and whatever it has if its options say so', async () => {
+test('A VM has the tables with a DSDT or several processors, and whatever it has if its options say so', async () => {
   const dsdt = Uint8Array.from({ length: 36 }, (_, index) => 'DSDT'.charCodeAt(index) || 0);
   dsdt[9] = -dsdt.reduce((total, byte) => total + byte, 0) & 0xff;
   const image = Uint8Array.of(0xf4);
@@ -74,6 +74,8 @@ test('A VM has the tables if it has a DSDT, and whatever it has if its options s
   assert.deepEqual(await has({ dsdt }), [true, true]);
   assert.deepEqual(await has({ dsdt, biosTables: false }), [false, false]);
   assert.deepEqual(await has({ biosTables: true }), [true, true]);
+  assert.deepEqual(await has({ processors: 2 }), [true, true]);
+  assert.deepEqual(await has({ processors: 2, biosTables: false }), [false, false]);
 });
 
 test('No loader puts anything over the tables', async () => {

@@ -72,7 +72,8 @@ export interface GuestImageOptions {
   readonly processors?: number;
   /**
    * The BIOS data areas and the MP table of a VM with the devices of standardPc. One that would
-   * overlap the image is left out. Default: true with a DSDT.
+   * overlap the image is left out. Default: true with a DSDT, and for several processors, which the
+   * guest would not find otherwise.
    */
   readonly biosTables?: boolean;
 }
@@ -130,7 +131,7 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
 }
 
 /** What firmware leaves in memory for the guest. The optional tables give way to the image. */
-function firmwareTables({ dsdt, processors = 1, biosTables = dsdt !== undefined }: GuestImageOptions) {
+function firmwareTables({ dsdt, processors = 1, biosTables = dsdt !== undefined || processors > 1 }: GuestImageOptions) {
   return {
     tables: dsdt === undefined ? [] : [acpiTables(dsdt, processors)],
     optional: biosTables ? [...biosDataAreas(), mpTable(processors)] : [],

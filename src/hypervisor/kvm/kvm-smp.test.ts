@@ -104,7 +104,6 @@ describe('all vCPUs of the guest smp', { skip }, () => {
             clientTimeoutMs: Infinity,
             image: {
               image: await readFile(guestImage('smp')),
-              biosTables: true,
               cmdline: String(ROUNDS),
               ...(acpi ? { dsdt: await readFile(acpiDsdt()) } : {}),
             },
