@@ -21,6 +21,7 @@ export const LinuxErrno = {
   EISDIR: 21,
   EINVAL: 22,
   ENFILE: 23,
+  EMFILE: 24,
   EFBIG: 27,
   EROFS: 30,
   ENAMETOOLONG: 36,

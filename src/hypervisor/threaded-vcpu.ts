@@ -80,6 +80,9 @@ export interface ThreadedVmOptions {
   readonly canSave?: boolean;
 }
 
+/** What most often keeps a thread from starting. */
+const LIMITS = 'Check the limits of threads, open files and memory (ulimit -a), or give the VM fewer vCPUs';
+
 /** The thread of one vCPU. */
 export interface ThreadedVcpu {
   readonly handle: HostThread;
@@ -155,7 +158,11 @@ export function startVcpuThread(
       });
     else
       ready.reject(
-        new UpcallError('THREAD_FAILED', `${thread} failed: ${messageWithPlace(message, stack)}`, { cause: error }),
+        new UpcallError('THREAD_FAILED', `${thread} failed: ${messageWithPlace(message, stack)}`, {
+          // Otherwise the vCPU's own code has failed.
+          ...('code' in error && String(error.code).startsWith('ERR_WORKER') ? { remedy: LIMITS } : {}),
+          cause: error,
+        }),
       );
   };
   const onExit = (code: number): void => {
@@ -176,7 +183,10 @@ export function startVcpuThread(
       onExit,
     });
   } catch (error) {
-    throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
+    throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, {
+      remedy: LIMITS,
+      cause: error,
+    });
   }
   // The caller awaits `ready` only after all vCPUs were started. If one of them cannot be started,
   // this rejection would be unhandled.

@@ -196,10 +196,7 @@ export class UserVm {
     return this.#listeners.add(listener);
   }
 
-  /**
-   * Loads and starts the guest. Rejects with VM_STATE, or if a device is not created; for a restored
-   * VM also with SNAPSHOT_REFUSED or SNAPSHOT_INVALID, and the VM has then ended.
-   */
+  /** Loads and starts the guest. Rejects with VM_STATE, or as a device or the snapshot refuses. */
   start(): Promise<void> {
     return this.#lifeCycle.start();
   }

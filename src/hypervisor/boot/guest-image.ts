@@ -131,7 +131,11 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
 }
 
 /** What firmware leaves in memory for the guest. The optional tables give way to the image. */
-function firmwareTables({ dsdt, processors = 1, biosTables = dsdt !== undefined || processors > 1 }: GuestImageOptions) {
+function firmwareTables({
+  dsdt,
+  processors = 1,
+  biosTables = dsdt !== undefined || processors > 1,
+}: GuestImageOptions) {
   return {
     tables: dsdt === undefined ? [] : [acpiTables(dsdt, processors)],
     optional: biosTables ? [...biosDataAreas(), mpTable(processors)] : [],

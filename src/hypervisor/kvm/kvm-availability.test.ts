@@ -35,6 +35,7 @@ for (const [what, calls, reason, remedy] of [
   ['without /dev/kvm', kernel({ open: -2 }), /no \/dev\/kvm/, /kvm_intel or kvm_amd/],
   ['without the right to open it', kernel({ open: -13 }), /may not open/, /usermod -aG kvm/],
   ['with another error', kernel({ open: -16 }), /cannot be opened: errno 16/, /dmesg/],
+  ['without a free descriptor', kernel({ open: -24 }), /cannot be opened: errno 24/, /ulimit -n/],
   ['with another version', kernel({ version: 10 }), /API version 10, not 12/, /another kernel/],
   [
     'without a capability',

@@ -11,6 +11,8 @@ import { API_VERSION, CAP_MAX_VCPUS, NEEDED_CAPABILITIES, Request } from './kvm-
 import type { Kernel } from './kernel.js';
 import type { KvmCalls } from '../../host/kvm-calls.js';
 
+type Unavailable = Extract<Availability, { readonly available: false }>;
+
 const USE_V86 = 'or use --hypervisor v86, which runs wherever Node.js does';
 
 export async function kvmAvailability(): Promise<Availability> {
@@ -52,7 +54,8 @@ function examine(calls: KvmCalls, kvm: number): Availability {
   return { available: true, detail: `KVM, API version ${version}, at most ${vcpus} vCPUs` };
 }
 
-function whyNotOpen(calls: KvmCalls, errno: number): Availability {
+/** Why `open` has failed. */
+export function whyNotOpen(calls: KvmCalls, errno: number): Unavailable {
   if (errno === LinuxErrno.ENOENT)
     return no(
       'there is no /dev/kvm',
@@ -63,9 +66,12 @@ function whyNotOpen(calls: KvmCalls, errno: number): Availability {
       'this user may not open /dev/kvm',
       `Join the group of /dev/kvm (sudo usermod -aG kvm $USER, then log in again), ${USE_V86}`,
     );
-  return no(`/dev/kvm cannot be opened: ${calls.errorName(errno)}`, `Ask the kernel's log (dmesg), ${USE_V86}`);
+  const failed = `/dev/kvm cannot be opened: ${calls.errorName(errno)}`;
+  if (errno === LinuxErrno.EMFILE || errno === LinuxErrno.ENFILE)
+    return no(failed, `Close files or end other VMs, or raise the limit of open files (ulimit -n), ${USE_V86}`);
+  return no(failed, `Ask the kernel's log (dmesg), ${USE_V86}`);
 }
 
-function no(reason: string, remedy: string): Availability {
+function no(reason: string, remedy: string): Unavailable {
   return { available: false, reason, remedy };
 }

@@ -23,7 +23,7 @@ import {
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { Kernel } from './kernel.js';
-import { kvmAvailability, maxVcpus } from './kvm-availability.js';
+import { kvmAvailability, maxVcpus, whyNotOpen } from './kvm-availability.js';
 import type { KvmProgram } from './kvm-vcpu.js';
 import { probeSystem } from './system-probe.js';
 import { KvmMachine } from './kvm-machine.js';
@@ -125,7 +125,10 @@ async function withKvm<Result>(work: (kernel: Kernel, kvm: number) => Result | P
   if (!state.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', state.reason, { remedy: state.remedy });
   const kernel = await Kernel.open();
   const kvm = kernel.calls.open();
-  if (kvm < 0) throw kernel.error('open of /dev/kvm', -kvm);
+  if (kvm < 0) {
+    const { reason, remedy } = whyNotOpen(kernel.calls, -kvm);
+    throw new UpcallError('HYPERVISOR_UNAVAILABLE', reason, { remedy });
+  }
   try {
     return await work(kernel, kvm);
   } finally {

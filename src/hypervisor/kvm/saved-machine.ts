@@ -43,8 +43,8 @@ export function saveMachine({ vcpus, chips, clock, tscKhz }: MachineState): read
 }
 
 /**
- * `powerOn`: of each vCPU, whose saved state has the same form, and the same values of the registers
- * that are `fixed`. Throws SNAPSHOT_INVALID.
+ * `powerOn`: of each vCPU, whose saved state has the same form, and in the registers that are
+ * `fixed` the same values. Throws SNAPSHOT_INVALID.
  */
 export function readMachine(
   saved: readonly SavedVcpu[],

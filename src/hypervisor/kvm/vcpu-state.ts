@@ -143,11 +143,7 @@ function expectAll(kernel: Kernel, vcpu: number, request: Request, msrs: Uint8Ar
 }
 
 /** The model-specific registers that the kernel saves, or those that another request lists. */
-function msrIndices(
-  kernel: Kernel,
-  kvm: number,
-  request: Request = Request.GET_MSR_INDEX_LIST,
-): readonly number[] {
+function msrIndices(kernel: Kernel, kvm: number, request: Request = Request.GET_MSR_INDEX_LIST): readonly number[] {
   const list = new Uint8Array(INDEX_LIST_HEAD + 4 * MAX_MSRS);
   const view = new DataView(list.buffer);
   view.setUint32(0, MAX_MSRS, true);
