@@ -41,6 +41,7 @@ const LONG = [
   'cli/e2e/pack.',
   'cli/e2e/page-wait.',
   'cli/e2e/run.',
+  'cli/e2e/save.',
   'cli/e2e/serve-qemu.',
   'cli/e2e/share.',
   'cli/e2e/snapshot.',

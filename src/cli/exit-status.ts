@@ -25,10 +25,13 @@ const MEANINGS: StatusMeanings = [
   [ExitStatus.OK, 'the guest powered off, the expected text appeared, or you left with the escape key'],
   [
     ExitStatus.GUEST_FAILED,
-    'the guest failed: triple fault, halted forever, reset loop, crashed hypervisor, or a value other than 0 at the debug exit port, as debian --run writes the status of commands that fail; doctor: no hypervisor runs here; compare: a difference that is not explained',
+    'the guest failed: triple fault, halted forever, reset loop, crashed hypervisor, or a value other than 0 at the debug exit port, as debian --run writes the status of commands that fail; the last --save failed; doctor: no hypervisor runs here; compare: a difference that is not explained',
   ],
   [ExitStatus.BAD_INPUT, 'invalid usage or input; one line on standard error says how to fix it'],
-  [ExitStatus.TIMED_OUT, 'the timeout passed, or the session ended before the expected text appeared'],
+  [
+    ExitStatus.TIMED_OUT,
+    'the timeout passed, or the session ended before the text of --expect or --save-after appeared',
+  ],
   [ExitStatus.INTERNAL_ERROR, 'an unexpected error, in upcall or in one of your devices'],
   [ExitStatus.HUNG_UP, 'ended by SIGHUP'],
   [ExitStatus.INTERRUPTED, 'interrupted (SIGINT)'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -40,7 +40,7 @@ test('the text of --save-after saves once, also in two parts, with the last of t
   saving.scan(text('login: '));
   await saving.settled();
   assert.equal(saves, 1);
-  assert.match(lines(), /^upcall: saved to .*vm\.snap: \d+\.\d MiB in \d+\.\d s\n$/);
+  assert.match(lines(), /^upcall: saved to .*vm\.snap: \d+ KiB in \d+\.\d s\n$/);
   const console = Buffer.from(savedConsole(await readSnapshot(file))).toString('latin1');
   assert.equal(console.length, 4096);
   assert.ok(console.endsWith('x\r\nlogin: '));
@@ -63,6 +63,37 @@ test('a guest asks for it by a code at the POST port, and a quiet save reports n
   failing.saving.postCode(1);
   await failing.saving.settled();
   assert.equal(lines() + failing.lines(), '');
+  await serviceVm.close();
+});
+
+test('what the guest prints between the request and the hold is saved, too', async (t) => {
+  const file = join(folder(t), 'vm.snap');
+  const { serviceVm, vm } = await startCounting();
+  const { saving } = made(vm, { file });
+  saving.scan(text('login:'));
+  saving.request();
+  saving.scan(text(' and more'));
+  await saving.settled();
+  assert.equal(Buffer.from(savedConsole(await readSnapshot(file))).toString('latin1'), 'login: and more');
+  await serviceVm.close();
+});
+
+test('the exit status says whether the last save failed, and whether the text came', async (t) => {
+  const path = folder(t);
+  const { serviceVm, vm } = await startCounting();
+  const plan = { file: join(path, 'none', 'vm.snap'), after: 'login:' };
+  const { saving, lines } = made(vm, plan);
+  assert.equal(saving.statusOf(0), 3);
+  assert.equal(saving.statusOf(143), 143);
+  assert.match(lines(), /"login:" did not appear on the console: nothing was saved to .*vm\.snap/);
+  saving.scan(text('login:'));
+  await saving.settled();
+  assert.equal(saving.statusOf(0), 1);
+  assert.equal(saving.statusOf(3), 3);
+  mkdirSync(join(path, 'none'));
+  saving.request();
+  await saving.settled();
+  assert.equal(saving.statusOf(0), 0);
   await serviceVm.close();
 });
 

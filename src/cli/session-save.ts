@@ -14,6 +14,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { SavedState } from '../io-request/saved-state.js';
 import type { Snapshot } from '../vm/snapshot/snapshot.js';
 import type { UserVm } from '../vm/user-vm.js';
+import { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
 import type { Reporter } from './reporter.js';
 
@@ -31,6 +32,7 @@ export interface SavePlan {
 
 /** What a snapshot keeps of the console, at most. */
 const CONSOLE_BYTES = 4096;
+const KIB = 2 ** 10;
 const MIB = 2 ** 20;
 
 export class SessionSave {
@@ -41,6 +43,9 @@ export class SessionSave {
   #console: Buffer = Buffer.alloc(0);
   #saving: Promise<void> | undefined;
   #wasTriggered = false;
+  #hasSaved = false;
+  /** Of the last save. */
+  #hasFailed = false;
 
   constructor(vm: UserVm, plan: SavePlan | undefined, reporter: Reporter) {
     this.#vm = vm;
@@ -67,6 +72,25 @@ export class SessionSave {
     else this.#saving ??= this.#save(this.#plan).finally(() => (this.#saving = undefined));
   }
 
+  /**
+   * The session's exit status, if it would be `status` without a save. Says so if the text of
+   * `--save-after` never came. Call it once, when no save is in progress.
+   */
+  statusOf(status: ExitStatus): ExitStatus {
+    const isMissing = !this.#hasSaved && this.#after?.isMet === false;
+    if (isMissing && this.#plan !== undefined)
+      this.#reporter.line(
+        `"${this.#plan.after}" did not appear on the console: nothing was saved to ${this.#plan.file}`,
+      );
+    if (status !== ExitStatus.OK) return status;
+    return this.#hasFailed ? ExitStatus.GUEST_FAILED : isMissing ? ExitStatus.TIMED_OUT : status;
+  }
+
+  /** Before the start. Rejects with SNAPSHOT_REFUSED if a save is planned that would be refused. */
+  async expectPossible(): Promise<void> {
+    if (this.#plan !== undefined && this.#plan.isQuiet !== true) await this.#vm.expectSavable();
+  }
+
   /** Resolves when no save is in progress. */
   async settled(): Promise<void> {
     await this.#saving;
@@ -81,15 +105,28 @@ export class SessionSave {
   async #save({ file, isQuiet = false, onSaved }: SavePlan): Promise<void> {
     const startMs = performance.now();
     try {
-      const bytes = await this.#vm.save(file, { notes: { console: this.#console.toString('latin1') } });
+      const bytes = await this.#vm.save(file, { notes: () => this.#notes() });
+      this.#hasFailed = false;
+      this.#hasSaved = true;
       await onSaved?.();
       const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-      if (!isQuiet) this.#reporter.line(`saved to ${file}: ${(bytes / MIB).toFixed(1)} MiB in ${seconds} s`);
+      if (!isQuiet) this.#reporter.line(`saved to ${file}: ${sizeText(bytes)} in ${seconds} s`);
     } catch (error) {
       if (isQuiet) return;
+      this.#hasFailed = true;
       this.#reporter.line(error instanceof UpcallError ? error.describe() : errorText(error).message);
     }
   }
+
+  /** Called while the vCPUs are held: the guest prints between the request and the hold. */
+  #notes(): Readonly<Record<string, unknown>> {
+    return { console: this.#console.toString('latin1') };
+  }
+}
+
+/** In MiB with one decimal, or below 1 MiB in whole KiB. */
+function sizeText(bytes: number): string {
+  return bytes < MIB ? `${Math.max(1, Math.round(bytes / KIB))} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
 }
 
 /** The console's last text in a snapshot that a session saved. Any other snapshot has none. */

@@ -27,9 +27,10 @@ export interface SessionDevices {
 }
 
 /**
- * `onAttached` gets each device in this thread, `onClient` the I/O client of each device. Rejects
- * as attachDevice, CardSource.create, UserVm.attachCard and UserVm.start do, and with
- * DEVICE_MODULE_INVALID after `limitMs`.
+ * `onAttached` gets each device in this thread, `onClient` the I/O client of each device.
+ * `onReady` is called when all are attached. Rejects as it does, and as attachDevice,
+ * CardSource.create, UserVm.attachCard and UserVm.start, and with DEVICE_MODULE_INVALID after
+ * `limitMs`.
  */
 export async function startSession(
   vm: UserVm,
@@ -37,6 +38,7 @@ export async function startSession(
   onAttached: (device: LocalDevice) => void = () => undefined,
   limitMs = DEVICE_START_MS,
   onClient: (client: IoClient) => void = () => undefined,
+  onReady: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   for (const option of devices) {
     if (watchFiles) await within(limitMs, new WatchedDevice(vm, option, onAttached, onClient).attach(), option);
@@ -52,6 +54,7 @@ export async function startSession(
     const attached = isThreadPlacement(card) ? await vm.attachCard(card) : vm.attachCard(card);
     source.attached?.(attached);
   }
+  await onReady();
   await vm.start();
 }
 

@@ -39,6 +39,7 @@ import { endMessage, statusOf } from './session-end.js';
 import { reportEarlyEnd, SessionEnding } from './session-ending.js';
 import { savedConsole, SessionSave, type SavePlan } from './session-save.js';
 import { startSession } from './session-start.js';
+import { sharesMessages } from './shared-output.js';
 import { StallGuard } from './stall-guard.js';
 import { statisticsTable } from './statistics-table.js';
 import { RawTerminal } from './terminal.js';
@@ -86,7 +87,7 @@ export interface SessionPlan {
 
 export interface SessionStreams {
   readonly input: ReadStream;
-  readonly output: Writable & { readonly isTTY?: boolean };
+  readonly output: Writable & { readonly isTTY?: boolean; readonly fd?: number };
   readonly reporter: Reporter;
 }
 
@@ -139,6 +140,7 @@ async function runOnStreams(
 ): Promise<ExitStatus> {
   const { end, ended } = ending;
 
+  const isBesideMessages = sharesMessages(output);
   const saving = new SessionSave(vm, plan.save, reporter);
   const expectation = plan.expect === undefined ? undefined : new Expectation(plan.expect);
   const consoleOutput = new ConsoleOutput({
@@ -146,7 +148,7 @@ async function runOnStreams(
     onBytes: (bytes) => {
       guestConsole.write(bytes);
       saving.scan(bytes);
-      reporter.state.isMidLine = output.isTTY === true && bytes[bytes.length - 1] !== LINE_FEED;
+      reporter.state.isMidLine = isBesideMessages && bytes[bytes.length - 1] !== LINE_FEED;
       if (expectation?.scan(bytes) === true) end({ kind: 'text-seen' });
     },
     onBroken: (error) => end({ kind: 'output-broken', error }),
@@ -230,6 +232,7 @@ async function runOnStreams(
           (device) => blame.add(device),
           undefined,
           (client) => coverage?.add(client),
+          () => saving.expectPossible(),
         ),
       )
       .then(() => true);
@@ -269,7 +272,7 @@ async function runOnStreams(
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters(), vm.inspection.interrupts()));
     if (plan.coverage !== undefined && coverage !== undefined) reportCoverage(plan.coverage, coverage, reporter);
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
-    return statusOf(sessionEnd, expectation?.isMet === false);
+    return saving.statusOf(statusOf(sessionEnd, expectation?.isMet === false));
   } finally {
     process.off('exit', onExit);
     stopTaking();

@@ -32,7 +32,7 @@ import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import { expectAccepted, type LifeCycle } from './life-cycle.js';
 import type { StatisticsSnapshot } from '../trace/statistics-snapshot.js';
-import { takeSnapshot, type SaveOptions } from './snapshot/take-snapshot.js';
+import { expectSavable, takeSnapshot, type SavableVm, type SaveOptions } from './snapshot/take-snapshot.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import type { UserVmParts } from './user-vm-parts.js';
 import { UserVmListeners } from './user-vm-listeners.js';
@@ -71,6 +71,7 @@ export class UserVm {
   readonly inspection: VmInspection;
   readonly #parts: UserVmParts;
   readonly #devices: VmDevices;
+  readonly #savable: SavableVm;
   readonly #listeners = new UserVmListeners();
   readonly #lifeCycle: LifeCycle;
   readonly #wrappers: ClientWrappers;
@@ -93,6 +94,8 @@ export class UserVm {
     // A rule of the fault plan acts on requests, and a doorbell makes none.
     const hasDoorbells = this.faults === undefined;
     this.#devices = new VmDevices({ ...parts, pci: this.pci, wrappers: this.#wrappers, hasDoorbells, vm: this });
+    const ownerOf = (vcpu: number) => this.inspection.ownerOf(vcpu)?.name;
+    this.#savable = { ...parts, clock: this.clock, devices: this.#devices, ownerOf };
     this.#lifeCycle = this.#createLifeCycle();
     this.ended = this.#lifeCycle.ended;
     this.power = {
@@ -159,10 +162,7 @@ export class UserVm {
     this.requests.clients.add(this.#wrappers.of(client), ranges);
   }
 
-  /**
-   * Adds the client for requests that no other claims. Returns 0, or −EEXIST if there is one.
-   * Throws VM_STATE once the end has begun, and what the client's `connect` throws.
-   */
+  /** Adds the client for all other requests. Returns 0 or −EEXIST. Throws as `createClient`. */
   createDefaultClient(client: IoClient): number {
     this.#expectNotEnding();
     return this.requests.clients.addDefault(this.#wrappers.ofDefault(client));
@@ -183,10 +183,7 @@ export class UserVm {
     this.#parts.module.destroyClient(this.requests, this.#wrappers.of(client));
   }
 
-  /**
-   * HC_INJECT_MSI for ACRN userspace, counted under the name of `source`. Returns the result of the
-   * hypercall.
-   */
+  /** HC_INJECT_MSI for ACRN userspace, counted for `source`. Returns the hypercall's result. */
   injectMsi(source: string, address: number, data: number): number {
     return this.#devices.interrupts.inject(source, address, data);
   }
@@ -212,15 +209,17 @@ export class UserVm {
   }
 
   /**
-   * Saves the running VM to `file`, for ServiceVm.restore. The guest runs on. Returns the length of
-   * the file. Rejects with VM_STATE, or SNAPSHOT_REFUSED with the reason, and then leaves `file` as
-   * it was.
+   * Saves the running VM to `file`, for ServiceVm.restore, and returns the file's length. Rejects
+   * with VM_STATE or SNAPSHOT_REFUSED, and leaves `file` as it was. The guest runs on.
    */
   async save(file: string, options?: SaveOptions): Promise<number> {
-    const ownerOf = (vcpu: number) => this.inspection.ownerOf(vcpu)?.name;
-    const vm = { ...this.#parts, clock: this.clock, devices: this.#devices, ownerOf };
-    const snapshot = await this.#lifeCycle.whileRunning('be saved', () => takeSnapshot(vm, options));
+    const snapshot = await this.#lifeCycle.whileRunning('be saved', () => takeSnapshot(this.#savable, options));
     return snapshot.write(file);
+  }
+
+  /** Rejects with SNAPSHOT_REFUSED, as `save` would if the VM ran as it is now. */
+  async expectSavable(): Promise<void> {
+    await expectSavable(this.#savable);
   }
 
   /** Ends the VM and frees everything. May be called again. */

@@ -5,7 +5,8 @@
  * Called by: planSession.
  */
 
-import { open, stat } from 'node:fs/promises';
+import { access, constants, open, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { isSnapshot } from '../../vm/snapshot/snapshot-file.js';
 import { readSnapshot, type Snapshot } from '../../vm/snapshot/snapshot.js';
@@ -16,8 +17,15 @@ import type { RunOptions } from './run-options.js';
 const DEBIAN_PROMPT = 'debian:/root# ';
 const MAGIC_BYTES = 8;
 
-/** Where and when `options` want the guest `name` to be saved. Throws OPTION_INVALID. */
-export function savePlan(name: string | undefined, options: RunOptions): SavePlan | undefined {
+/**
+ * Where and when `options` want the guest `name` to be saved. Rejects with OPTION_INVALID, also for
+ * a file that cannot be written, and for a save that nothing can trigger.
+ */
+export async function savePlan(
+  name: string | undefined,
+  options: RunOptions,
+  hasTerminal: boolean,
+): Promise<SavePlan | undefined> {
   const { save: file, saveAfter } = options;
   if (file === undefined) {
     if (saveAfter === undefined) return undefined;
@@ -28,7 +36,36 @@ export function savePlan(name: string | undefined, options: RunOptions): SavePla
       remedy: "Write for example --save vm.snap --save-after 'login:'",
     });
   const after = saveAfter ?? (name === 'debian' ? DEBIAN_PROMPT : undefined);
+  if (after === undefined && !hasTerminal)
+    throw new UpcallError('OPTION_INVALID', `nothing would save to ${file}: without a terminal there is no key`, {
+      remedy: 'Add --save-after TEXT: the machine is saved when the guest prints it',
+    });
+  await expectWritable(file);
   return { file, ...(after === undefined ? {} : { after }) };
+}
+
+/** A save replaces the file, so its folder is what has to be writable. */
+async function expectWritable(file: string): Promise<void> {
+  const why = await whyNotWritable(file);
+  if (why === undefined) return;
+  throw new UpcallError('OPTION_INVALID', `--save ${file}: cannot write there (${why})`, {
+    remedy: 'Give a file in a folder that exists and that you may write to',
+  });
+}
+
+/** The errno of a save to `file`, as far as it is known before. */
+async function whyNotWritable(file: string): Promise<string | undefined> {
+  try {
+    await access(dirname(resolve(file)), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  }
+  try {
+    return (await stat(file)).isDirectory() ? 'EISDIR' : undefined;
+  } catch {
+    // There is no file yet.
+    return undefined;
+  }
 }
 
 /** The snapshot in the file `name`, or undefined if it is not a snapshot. */

@@ -222,6 +222,7 @@ export async function planSession(
   const coverage = coveragePlan(options.coverage, options.device.length);
   const faults = await faultPlan(options);
   const page = pagePlan(options);
+  const save = await savePlan(name, options, hasTerminal);
   // A missing file is reported before the hypervisor is loaded. Debian is fetched only if a
   // hypervisor runs here.
   const snapshot = await namedSnapshot(name, options);
@@ -229,7 +230,6 @@ export async function planSession(
     snapshot === undefined && name !== 'debian' ? await namedGuest(name, options, hasTerminal) : savedGuest(snapshot);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, hypervisor, context.reporter, ending));
-  const save = savePlan(name, options);
   const { rootDisk } = guest;
   const withRoot = rootDisk === undefined ? options : { ...options, disk: [rootDisk, ...options.disk] };
   const memoryMiB = options.memory ?? guest.memoryMiB;

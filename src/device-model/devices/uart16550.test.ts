@@ -52,6 +52,14 @@ class Bench {
   }
 }
 
+test('a save passes on what the guest has sent, which is not in the state', () => {
+  const bench = new Bench();
+  bench.write(DATA, 0x41);
+  assert.deepEqual(bench.sent, []);
+  bench.uart.save();
+  assert.deepEqual(bench.sent, [0x41]);
+});
+
 describe('registers', () => {
   test('after reset they read as the data sheet lists them', () => {
     const { uart } = new Bench();

@@ -149,6 +149,7 @@ export class Uart16550 implements Device, ByteRegisters {
   }
 
   save(): unknown {
+    this.#output.flush(); // What the guest has sent is not in the state.
     return {
       ...{ divisor: this.#divisor, ier: this.#ier, lcr: this.#lcr, mcr: this.#mcr, scratch: this.#scratch },
       ...{ thrEmptyPending: this.#thrEmptyPending, modem: this.#modem.save(), receiver: this.#receiver.save() },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { inOwnThread } from '../../device-model/placement/thread-placement.js';
 import { ports } from '../../hsm/address-range.js';
+import { V86Hypervisor } from '../../hypervisor/v86/v86-hypervisor.js';
 import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { UpcallError, type UpcallErrorCode } from '../../io-request/upcall-error.js';
 import { ServiceVm } from '../service-vm.js';
@@ -65,6 +66,32 @@ test('a restored guest goes on exactly where it was saved, and so does the one t
   await third.serviceVm.close();
   const from = state.count - savedAt;
   assert.deepEqual(third.recorder.written.slice(0, 30), recorder.written.slice(from, from + 30));
+});
+
+test('notes that are a function are made while the vCPU is held, after the devices are saved', async (t) => {
+  const file = join(folder(t), 'vm.snap');
+  const { serviceVm, vm, recorder } = await startCounting();
+  await recorder.until(30);
+  const passed: string[] = [];
+  const printer = { name: 'printer', read: () => 0, write: () => undefined, save: () => passed.push('saved') };
+  vm.attach(ports(0x600, 1), printer);
+  await vm.save(file, { notes: () => ({ count: recorder.count, passed: [...passed] }) });
+  const { devices } = (await readSnapshot(file)).parts;
+  assert.deepEqual((await readSnapshot(file)).notes, {
+    count: (devices[0]?.state as { count: number }).count,
+    passed: ['saved'],
+  });
+  await serviceVm.close();
+});
+
+test('whether a VM can be saved is known before its start', async (t) => {
+  const serviceVm = new ServiceVm(new V86Hypervisor());
+  t.after(() => serviceVm.close());
+  const vm = await serviceVm.createUserVm({ memoryMiB: 2, image: { image: COUNTING_GUEST, kind: 'real' } });
+  const remove = vm.attach(ports(0x600, 1), { name: 'plain', read: () => 0, write: () => undefined });
+  await assert.rejects(vm.expectSavable(), refused('SNAPSHOT_REFUSED', /plain at ports 0x600.*no save\(\)/));
+  remove();
+  await vm.expectSavable();
 });
 
 test('a VM whose device has an access open is not saved, the device is named, and the guest runs on', async (t) => {

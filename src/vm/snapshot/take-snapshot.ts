@@ -13,7 +13,7 @@
 import type { SystemClock } from '../../device-model/clock.js';
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
 import type { Hypervisor } from '../../hypervisor/hypervisor.js';
-import type { SavedVcpu } from '../../hypervisor/saved-vcpu.js';
+import type { SavedVcpu, VcpuSnapshots } from '../../hypervisor/saved-vcpu.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { VmState } from '../../hypervisor/vm-shared-state.js';
@@ -24,9 +24,14 @@ import { Snapshot, type SnapshotParts } from './snapshot.js';
 /** Default of `limitMs`. */
 const HOLD_LIMIT_MS = 5000;
 
+export type Notes = Readonly<Record<string, unknown>>;
+
 export interface SaveOptions {
-  /** Plain data for the program that restores the VM: `Snapshot.notes`. Default: none. */
-  readonly notes?: Readonly<Record<string, unknown>>;
+  /**
+   * Plain data for the program that restores the VM: `Snapshot.notes`. Default: none. A function is
+   * called while the vCPUs are held, after each device's `save()`, and must not wait.
+   */
+  readonly notes?: Notes | (() => Notes);
   /**
    * How long a device may take for an access that is open, in ms. Then the VM is not saved.
    * Default: 5000.
@@ -56,12 +61,8 @@ export async function takeSnapshot(
   vm: SavableVm,
   { notes = {}, limitMs = HOLD_LIMIT_MS }: SaveOptions = {},
 ): Promise<Snapshot> {
-  const { hypervisor, hypercalls } = vm;
-  const { snapshots } = hypercalls;
-  const hypervisorState = await hypervisor.stateVersion?.();
-  if (snapshots === undefined || hypervisorState === undefined)
-    throw refused(`the hypervisor ${hypervisor.name} cannot save a VM`, 'Use the hypervisor v86 or kvm');
-  expectNoObstacles(vm);
+  const { hypercalls } = vm;
+  const { snapshots, hypervisorState } = await expectSavable(vm);
   const copy = new RamCopy(hypercalls);
   let parts: Omit<SnapshotParts, 'ram'>;
   try {
@@ -79,6 +80,22 @@ export async function takeSnapshot(
   return new Snapshot({ ...parts, ram: await copy.pages() });
 }
 
+/**
+ * What is known of a VM before its start, and needed to save it. Rejects with SNAPSHOT_REFUSED if
+ * its hypervisor, one of its devices or its fault plan cannot be saved.
+ */
+export async function expectSavable(
+  vm: SavableVm,
+): Promise<{ readonly snapshots: VcpuSnapshots; readonly hypervisorState: string }> {
+  const { hypervisor, hypercalls } = vm;
+  const { snapshots } = hypercalls;
+  const hypervisorState = await hypervisor.stateVersion?.();
+  if (snapshots === undefined || hypervisorState === undefined)
+    throw refused(`the hypervisor ${hypervisor.name} cannot save a VM`, 'Use the hypervisor v86 or kvm');
+  expectNoObstacles(vm);
+  return { snapshots, hypervisorState };
+}
+
 function expectNoObstacles(vm: SavableVm): void {
   const faults = vm.faults === undefined ? [] : ['it has a fault plan'];
   const obstacles = [...obstaclesOf(vm.devices.places()), ...vm.devices.otherClients(), ...faults];
@@ -94,7 +111,7 @@ function capture(
   vm: SavableVm,
   vcpus: readonly SavedVcpu[],
   hypervisorState: string,
-  notes: Readonly<Record<string, unknown>>,
+  notes: Notes | (() => Notes),
 ): Omit<SnapshotParts, 'ram'> {
   const { shared, memory, vcpuCount } = vm.hypercalls;
   return {
@@ -114,7 +131,8 @@ function capture(
     protectedPages: shared.protectedPages.addresses,
     page: vm.buffer.bytes.slice(),
     vcpus,
-    notes,
+    // After the devices: their save() has passed on all that the guest had printed.
+    notes: typeof notes === 'function' ? notes() : notes,
   };
 }
 
