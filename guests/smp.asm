@@ -1,8 +1,9 @@
 ; smp: starts every processor of the machine and lets all of them access devices at the same time, in real mode and then
 ; in 64-bit mode. At the end it asks the devices whether each access arrived once and in order. Its devices are
-; examples/devices/smp-counters.js, one at ports and one in memory; without them it only makes the accesses.
+; examples/devices/smp-counters.js, one at ports and one in memory; without them it only makes the accesses. A failure is
+; written to the debug exit port.
 ;
-; Multiboot 1. The command line is the number of rounds (default 100). A round is four writes: to this processor's own
+; Multiboot 1. The command line is the number of rounds (1 to 100000000, default 100). A round is four writes: to this processor's own
 ; register and to a register that all share, both at ports and in memory.
 ;
 ;       nasm -f bin -o smp.bin smp.asm                  in this folder
@@ -16,6 +17,7 @@ MULTIBOOT_MAGIC equ 0x1badb002
 MULTIBOOT_FLAGS equ 1 << 1 | 1 << 16    ; we ask for the memory's size; the header has the addresses
 INFO_CMDLINE    equ 16
 DEFAULT_ROUNDS  equ 100
+MAX_ROUNDS      equ 100000000           ; the sum of all writes fits 32 bits
 MAX_PROCESSORS  equ 16
 
 LOW             equ 0x8000              ; the page at which the other processors start
@@ -25,6 +27,8 @@ STACK_BYTES     equ 0x400
 SERIAL          equ 0x3f8
 PM_CONTROL      equ 0x404
 PM_SLEEP_S5     equ 0x3400
+DEBUG_EXIT      equ 0xf4
+FAILURE         equ 1
 
 ; The registers of smp-counters.js, and its two ranges
 PORTS           equ 0x600
@@ -101,11 +105,14 @@ start:
         mov     ebx, [own_number]
         jmp     CODE_16:leave_protected
 
-; Rounds: the decimal number of the command line.
+; Rounds: the decimal number of the command line, which may have spaces around it.
 read_rounds:
         mov     esi, [ebp + INFO_CMDLINE]
         test    esi, esi
         jz      .done
+        call    skip_spaces
+        cmp     byte [esi], 0
+        je      .done
         xor     eax, eax
 .digit: movzx   ecx, byte [esi]
         sub     ecx, '0'
@@ -113,11 +120,25 @@ read_rounds:
         ja      .end
         imul    eax, eax, 10
         add     eax, ecx
+        cmp     eax, MAX_ROUNDS
+        ja      .wrong
         inc     esi
         jmp     .digit
-.end:   test    eax, eax
-        jz      .done
+.end:   call    skip_spaces
+        cmp     byte [esi], 0
+        jne     .wrong
+        test    eax, eax
+        jz      .wrong
         mov     [rounds], eax
+.done:  ret
+.wrong: mov     esi, wrong_rounds_text
+        jmp     fail_32
+
+skip_spaces:
+        cmp     byte [esi], ' '
+        jne     .done
+        inc     esi
+        jmp     skip_spaces
 .done:  ret
 
 ; The list of identifiers, the count, the local APIC's address and our own place in the list.
@@ -264,16 +285,21 @@ start_others:
         dec     ecx
         jnz     .poll
         mov     esi, no_start_text
-.text:  lodsb
-        test    al, al
-        jz      power_off_32
-        mov     dx, SERIAL
-        out     dx, al
-        jmp     .text
+        jmp     fail_32
 .skip:  inc     edi
         jmp     .next
 .done:  ret
 
+; ESI: why. Where there is no debug exit port, the machine is powered off.
+fail_32:
+        lodsb
+        test    al, al
+        jz      .exit
+        mov     dx, SERIAL
+        out     dx, al
+        jmp     fail_32
+.exit:  mov     eax, FAILURE
+        out     DEBUG_EXIT, eax
 power_off_32:
         mov     dx, PM_CONTROL
         mov     ax, PM_SLEEP_S5
@@ -283,6 +309,8 @@ power_off_32:
 
 no_start_text:
         db      "smp: a processor does not start", 13, 10, 0
+wrong_rounds_text:
+        db      "smp: the command line is not a number of rounds from 1 to 100000000", 13, 10, 0
 
 ; all processors, below 1 MiB
 
@@ -449,21 +477,24 @@ report:
         mov     esi, smp_text
         call    put_text
         mov     eax, [processors]
-        call    put_number
-        mov     esi, vcpus_text
+        mov     esi, processor_text
+        call    put_count
+        mov     esi, comma_text
         call    put_text
         mov     eax, [rounds]
-        call    put_number
-        mov     esi, rounds_text
+        mov     esi, round_text
+        call    put_count
+        mov     esi, halves_text
         call    put_text
 
-        mov     dx, PORTS + COUNT
-        in      eax, dx
-        cmp     eax, -1
-        je      .no_device
         mov     ebp, [rounds]
         add     ebp, ebp
         imul    ebp, [processors]       ; what both totals have to be
+        mov     dx, PORTS + COUNT
+        in      eax, dx
+        mov     esi, no_ports_text
+        cmp     eax, -1
+        je      .no_ports
         mov     dx, PORTS + TOTAL
         in      eax, dx
         mov     r8d, eax
@@ -472,19 +503,45 @@ report:
         mov     r9d, eax
         mov     esi, ports_text
         call    put_result
+        jmp     .memory
+.no_ports:
+        call    put_text
+.memory:
         mov     edi, MEMORY
+        mov     esi, no_memory_text
+        cmp     dword [rdi + COUNT], -1
+        je      .no_memory
         mov     r8d, [rdi + TOTAL]
         mov     r9d, [rdi + ERRORS]
         mov     esi, memory_text
         call    put_result
         jmp     .off
-.no_device:
-        mov     esi, no_device_text
+.no_memory:
         call    put_text
-.off:   mov     dx, PM_CONTROL
+.off:   cmp     byte [has_failed], 0
+        je      .power_off
+        mov     eax, FAILURE
+        out     DEBUG_EXIT, eax
+.power_off:
+        mov     dx, PM_CONTROL
         mov     ax, PM_SLEEP_S5
         out     dx, ax
         jmp     halt_64
+
+; EAX, and the noun at ESI, with an s unless it is one.
+put_count:
+        push    rsi
+        push    rax
+        call    put_number
+        mov     esi, [rsp + 8]
+        call    put_text
+        pop     rax
+        pop     rsi
+        cmp     eax, 1
+        je      .one
+        mov     al, 's'
+        call    put_char
+.one:   ret
 
 ; ESI: whose. R8D: the total, R9D: the errors, EBP: the total that is right.
 put_result:
@@ -504,22 +561,25 @@ put_result:
         jne     .wrong
         test    r9d, r9d
         jz      put_text
-.wrong: mov     esi, wrong_text
-
+.wrong: mov     byte [has_failed], 1
+        mov     esi, wrong_text
         jmp     put_text
 
         %include "print.inc"
 
 smp_text:       db      "smp: ", 0
-vcpus_text:     db      " processors, ", 0
-rounds_text:    db      " rounds in real mode and in 64-bit mode", 13, 10, 0
+processor_text: db      " processor", 0
+comma_text:     db      ", ", 0
+round_text:     db      " round", 0
+halves_text:    db      " in real mode and in 64-bit mode", 13, 10, 0
 ports_text:     db      "smp: ports: ", 0
 memory_text:    db      "smp: memory: ", 0
 of_text:        db      " of ", 0
 order_text:     db      " writes, out of order ", 0
 right_text:     db      ": exact", 13, 10, 0
 wrong_text:     db      ": WRONG", 13, 10, 0
-no_device_text: db      "smp: no device has counted", 13, 10, 0
+no_ports_text:  db      "smp: ports: no device at 0x600", 13, 10, 0
+no_memory_text: db      "smp: memory: no device at 0xd0000000", 13, 10, 0
 only_real_text: db      "smp: there is no 64-bit mode: only real mode was done", 13, 10, 0
 
         align   8
@@ -543,6 +603,7 @@ apic:           dd      0xfee00000
 started:        db      0
 go:             db      0
 has_64_bit:     db      0
+has_failed:     db      0
 identifiers:    times MAX_PROCESSORS db 0
 low_end:
 
