@@ -35,7 +35,7 @@ export const HYPERVISORS: readonly HypervisorChoice[] = [
   },
   {
     name: 'kvm',
-    about: "Linux's KVM: the processor itself runs the guest",
+    about: "Linux's KVM: with VT-x or AMD-V the processor itself runs the guest",
     available: async () => (await createKvm()).available(),
     create: createKvm,
   },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -251,12 +251,22 @@ test('output that is read late is complete', async () => {
   assert.equal(stdout.match(/^line\r$/gm)?.length, lines);
 });
 
+test('a message does not begin in the middle of the guest’s line if both go to one file', () => {
+  const file = openSync(join(folder, 'both'), 'a');
+  const args = [MAIN, 'run', 'monitor', '--expect', 'monitor> ', '--stats'];
+  spawnSync(process.execPath, args, { stdio: ['ignore', file, file] });
+  closeSync(file);
+  assert.match(readFileSync(join(folder, 'both'), 'utf8'), /\nmonitor> \n[^\n]/);
+});
+
 test('doctor lists the hypervisors that run here and why others do not', async () => {
   const { status, stdout, stderr } = await upcall(['doctor']);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /v86 +runs here .*\n.*self-test passed/);
   assert.match(stdout, /scripted +not usable .*\n.*runs no guest program/);
   assert.match(stdout, /kvm +(runs here .*\n.*self-test passed|not usable .*\n.*\n.*use --hypervisor v86)/);
+  // Where KVM emulates the guest, no line says that the processor runs it.
+  assert.match(stdout, /Linux's KVM: with VT-x or AMD-V the processor itself runs the guest\n/);
   assert.match(stdout, /qemu-system-x86_64 +(not )?found +.*upcall compare/);
   assert.ok(stdout.includes(process.version));
 });

@@ -16,7 +16,11 @@ function exit(reason: number, words: readonly number[]): string {
 test('an instruction that KVM cannot emulate is named by its bytes', () => {
   // Kind, count, flags as two words, then a byte of length and the bytes.
   const text = exit(ExitReason.INTERNAL_ERROR, [1, 3, 1, 0, 0xc70f_0302, 0, 0, 0]);
-  assert.equal(text, 'KVM cannot run the guest at 0x1234: it cannot emulate an instruction of the guest (03 0f)');
+  const remedy = 'Use --hypervisor v86, or a machine whose KVM has VT-x or AMD-V';
+  assert.equal(
+    text,
+    `KVM cannot run the guest at 0x1234: it cannot emulate an instruction of the guest (03 0f). ${remedy}`,
+  );
 });
 
 test('other internal errors have their data', () => {

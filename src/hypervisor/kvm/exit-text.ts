@@ -15,6 +15,8 @@ const INTERNAL_ERRORS = [
   'it could not deliver an event',
   'an exit that it does not know',
 ];
+/** What to do where KVM emulates the guest, and its emulator lacks what the guest uses. */
+export const EMULATION_REMEDY = 'Use --hypervisor v86, or a machine whose KVM has VT-x or AMD-V';
 /** The kind of one that says that an instruction cannot be emulated. */
 export const EMULATION = 1;
 /** Flags of a failed emulation: the bytes of the instruction follow. */
@@ -31,7 +33,7 @@ export function exitText(run: KvmRun, rip: bigint): string {
   if (reason === ExitReason.INTERNAL_ERROR) {
     const { kind, words } = run.internalError;
     const what = INTERNAL_ERRORS[kind] ?? `error ${kind}`;
-    return `KVM cannot run the guest ${place}: ${what}${kind === EMULATION ? instruction(words) : data(words)}`;
+    return `KVM cannot run the guest ${place}: ${what}${kind === EMULATION ? `${instruction(words)}. ${EMULATION_REMEDY}` : data(words)}`;
   }
   if (reason === ExitReason.UNKNOWN)
     return `KVM cannot run the guest ${place}: hardware exit 0x${run.exitWords.first.toString(16)}`;

@@ -13,7 +13,7 @@ import { longModeStart } from '../boot/long-mode-start.js';
 import { FreeMemory } from '../boot/free-memory.js';
 import { loadPlan } from '../boot/load-plan.js';
 import type { Limitation } from '../hypervisor.js';
-import { EMULATION } from './exit-text.js';
+import { EMULATION, EMULATION_REMEDY } from './exit-text.js';
 import { Bytes, ExitReason, Request, Retry } from './kvm-abi.js';
 import { KvmMachine } from './kvm-machine.js';
 import { KvmRun } from './kvm-run.js';
@@ -47,7 +47,7 @@ export function probeSystem(kernel: Kernel, kvm: number): Limitation | undefined
       ? {
           reason:
             "this machine's KVM emulates the guest's kernel, and cannot emulate an instruction that every kernel uses (CMPXCHG16B)",
-          remedy: 'Use --hypervisor v86, or a machine whose KVM has VT-x or AMD-V',
+          remedy: EMULATION_REMEDY,
         }
       : undefined;
   } finally {
