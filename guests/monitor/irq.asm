@@ -98,7 +98,13 @@ do_irq:
         mov     eax, [line_counts + ebp * 4]
         sub     eax, [irq_count]
         call    put_decimal
+        cmp     eax, 1
+        je      .single
         print   " interrupts of line "
+        jmp     .of_line
+.single:
+        print   " interrupt of line "
+.of_line:
         push    eax
         mov     eax, ebp
         call    put_decimal

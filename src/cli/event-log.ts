@@ -36,7 +36,7 @@ export class EventLog {
     this.#limit = new LineLimit({
       clock,
       print: (line) => reporter.line(line),
-      rest: (count, kind) => `${count} more events of kind ${kind} in the same second`,
+      rest: (count, kind) => `${count} more ${count === 1 ? 'event' : 'events'} of kind ${kind} in the same second`,
     });
     this.#withStacks = withStacks;
     this.#pageAddress = pageAddress;

@@ -26,7 +26,7 @@ export class HsmLines {
     this.#refusals = new LineLimit({
       clock: new SystemClock(),
       print: (line) => reporter.line(line),
-      rest: (count, ioctl) => `${count} more refusals of ${ioctl} in the same second`,
+      rest: (count, ioctl) => `${count} more ${count === 1 ? 'refusal' : 'refusals'} of ${ioctl} in the same second`,
     });
   }
 
