@@ -19,6 +19,8 @@ import { strings } from '../settings.js';
 const COLUMNS = 8;
 /** If at most this many slots are shown, they are large. */
 const MAX_LARGE = 4;
+/** With so many large slots in the row, each is narrow. */
+const MIN_NARROW = 3;
 
 /**
  * The numbers of the slots that have a vCPU (slot 0 until that is known), and of others that are
@@ -67,7 +69,7 @@ export function SlotGrid(): JSX.Element {
         </button>
       )}
       <div
-        class={`slots${isLarge ? ' large' : ''}`}
+        class={`slots${isLarge ? ' large' : ''}${isLarge && columns >= MIN_NARROW ? ' narrow' : ''}`}
         style={{ '--columns': `${columns}` }}
         role="group"
         aria-label={diagram.page}
