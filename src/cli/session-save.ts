@@ -110,7 +110,7 @@ export class SessionSave {
       this.#hasSaved = true;
       await onSaved?.();
       const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
-      if (!isQuiet) this.#reporter.line(`saved to ${file}: ${sizeText(bytes)} in ${seconds} s`);
+      if (!isQuiet) this.#reporter.line(`saved to ${file}: ${lengthText(bytes)} in ${seconds} s`);
     } catch (error) {
       if (isQuiet) return;
       this.#hasFailed = true;
@@ -125,7 +125,7 @@ export class SessionSave {
 }
 
 /** In MiB with one decimal, or below 1 MiB in whole KiB. */
-function sizeText(bytes: number): string {
+function lengthText(bytes: number): string {
   return bytes < MIB ? `${Math.max(1, Math.round(bytes / KIB))} KiB` : `${(bytes / MIB).toFixed(1)} MiB`;
 }
 

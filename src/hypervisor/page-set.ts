@@ -4,7 +4,7 @@
  * Called by: a WriteLog adds what was written; vm/snapshot/ reads it. Threads: one.
  */
 
-const PAGE_BYTES = 4096;
+import { PAGE_BYTES } from '../io-request/layout.js';
 
 export class PageSet {
   /** Pages of the RAM. */

@@ -16,6 +16,7 @@
 
 import type { KvmRegion } from '../../host/kvm-calls.js';
 import { errorText } from '../../io-request/error-text.js';
+import { PAGE_BYTES } from '../../io-request/layout.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import { GuestMemory } from '../guest-memory.js';
@@ -26,8 +27,6 @@ import type { Kernel } from './kernel.js';
 /** A PC's screen memory: no RAM is there. */
 export const SCREEN_START = 0xa_0000;
 export const SCREEN_END = 0xc_0000;
-
-const PAGE = 4096;
 
 export class KvmMemorySlots implements WriteLog {
   readonly memory: GuestMemory;
@@ -62,15 +61,19 @@ export class KvmMemorySlots implements WriteLog {
 
   take(into: PageSet): void {
     this.#orRefuse(() => {
-      for (const region of this.#regions)
-        into.addBits(region.guestAddress / PAGE, region.bytes / PAGE, this.#kernel.calls.takeLog(this.#vm, region));
+      for (const region of this.#regions) this.#addLog(into, region);
     });
-    this.#dirty.take((start) => into.add(start / PAGE));
+    this.#dirty.take((start) => into.add(start / PAGE_BYTES));
   }
 
   /** A slot that could not be changed goes on to log, which costs time and is no error. */
   stop(): void {
     for (const region of this.#regions) this.#kernel.calls.setRegion(this.#vm, region);
+  }
+
+  #addLog(into: PageSet, region: KvmRegion): void {
+    const bitmap = this.#kernel.calls.takeLog(this.#vm, region);
+    into.addBits(region.guestAddress / PAGE_BYTES, region.bytes / PAGE_BYTES, bitmap);
   }
 
   #setRegions(logsWrites: boolean): void {

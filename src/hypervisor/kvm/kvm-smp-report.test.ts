@@ -38,7 +38,7 @@ async function report(cmdline: string | undefined, atPorts?: Device, inMemory?: 
     const dsdt = await readFile(acpiDsdt());
     const vm = await serviceVm.createUserVm({
       memoryMiB: 4,
-      image: { image, biosTables: true, dsdt, ...(cmdline === undefined ? {} : { cmdline }) },
+      image: { image, dsdt, ...(cmdline === undefined ? {} : { cmdline }) },
     });
     let text = '';
     const pc = standardPc(vm, { console: { write: (bytes) => (text += Buffer.from(bytes).toString('latin1')) } });

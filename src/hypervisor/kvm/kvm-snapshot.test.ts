@@ -283,7 +283,7 @@ class SmpRun {
   static async create(vcpus: number): Promise<SmpRun> {
     const serviceVm = new ServiceVm(new KvmHypervisor());
     const image = {
-      ...{ image: await readFile(guestImage('smp')), biosTables: true, cmdline: String(ROUNDS) },
+      ...{ image: await readFile(guestImage('smp')), cmdline: String(ROUNDS) },
       dsdt: await readFile(acpiDsdt()),
     };
     const vm = await serviceVm.createUserVm({ vcpus, memoryMiB: 4, image, ...PATIENT });

@@ -10,7 +10,7 @@ import { PAGE_BYTES } from '../../io-request/layout.js';
 import { PIECE_BYTES, type SparsePages } from '../../hypervisor/sparse-pages.js';
 
 const PAGES_PER_PIECE = PIECE_BYTES / PAGE_BYTES;
-const NO_PAGES: SparsePages = { runs: [], pieces: [] };
+const EMPTY: SparsePages = { runs: [], pieces: [] };
 
 /**
  * `older`: of each PIECE_BYTES of RAM its pages, numbered from its start. They are dropped one
@@ -21,8 +21,8 @@ export function* mergePages(older: SparsePages[], newer: SparsePages, replaced: 
   const result = new PageWriter();
   const newPages = new PageReader(newer);
   for (let piece = 0; piece < older.length; piece++) {
-    const oldPages = new PageReader(older[piece] ?? NO_PAGES);
-    older[piece] = NO_PAGES;
+    const oldPages = new PageReader(older[piece] ?? EMPTY);
+    older[piece] = EMPTY;
     for (let page = 0; page < PAGES_PER_PIECE; page++) {
       const number = piece * PAGES_PER_PIECE + page;
       const old = oldPages.take(page);

@@ -19,7 +19,7 @@ import { strings } from '../settings.js';
 const COLUMNS = 8;
 /** If at most this many slots are shown, they are large. */
 const MAX_LARGE = 4;
-/** With so many large slots in the row, each is narrow. */
+/** From this number of large slots on, the smaller text of diagram.css is used. */
 const MIN_NARROW = 3;
 
 /**
