@@ -51,6 +51,7 @@ export class AcrnServer {
     const open = await OpenFiles.create({
       device,
       files,
+      waker: serviceVm.pinning.waker,
       ...(onFilesChanged === undefined ? {} : { onChange: onFilesChanged }),
     });
     return new AcrnServer(device, open, { report, tracksWrites, asServiceVm });

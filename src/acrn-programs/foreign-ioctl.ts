@@ -27,10 +27,25 @@ export function foreignIoctl(
   // program has written to, before the guest runs on. ATTACH lets no guest run on.
   if (code === Ioctl.START_VM) file.memory.guestRuns();
   if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
-  const result = file.hsm.ioctl(code, argument, interrupt);
+  const result =
+    code === Ioctl.NOTIFY_REQUEST_FINISH ? finish(file, argument) : file.hsm.ioctl(code, argument, interrupt);
   // Of acrn-dm's threads (event-wakeups.ts).
   wakeAfter(code, file);
   return code === Ioctl.PAUSE_VM ? afterPause(file, result) : result;
+}
+
+/**
+ * The Service VM's thread only passes the answer on: it parks when it has answered the call, too,
+ * while the program goes on. So the vCPU is woken on this thread's CPU.
+ */
+function finish({ hsm, waker }: OpenFile, argument: bigint): number | Promise<number> {
+  if (waker === undefined) return hsm.ioctl(Ioctl.NOTIFY_REQUEST_FINISH, argument);
+  waker.parksNext = true;
+  try {
+    return hsm.ioctl(Ioctl.NOTIFY_REQUEST_FINISH, argument);
+  } finally {
+    waker.parksNext = false;
+  }
 }
 
 /**

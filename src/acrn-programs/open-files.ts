@@ -16,6 +16,7 @@ import { processOf } from '../host/node/linux/process-facts.js';
 import { ProcessMemory } from '../host/node/linux/process-memory.js';
 import { ForeignEvents } from './foreign-events.js';
 import { ForeignMemory } from './foreign-memory.js';
+import type { PlacingWaker } from '../sync/waker.js';
 
 /** Open files of all programs. */
 export const MAX_OPEN_FILES = 256;
@@ -32,11 +33,15 @@ export interface OpenFile {
   readonly events: ForeignEvents;
   /** The process that opened it. */
   readonly process: number;
+  /** As in OpenFilesOptions. */
+  readonly waker: PlacingWaker | undefined;
 }
 
 export interface OpenFilesOptions {
   readonly device: HsmDevice;
   readonly files: MemoryFiles;
+  /** Of the Service VM's thread, which calls this. */
+  readonly waker: PlacingWaker | undefined;
   /** Called after a file was opened, and after a file was removed and its VM has ended. */
   readonly onChange?: () => void;
 }
@@ -135,7 +140,8 @@ export class OpenFiles {
     if (this.#open.size >= MAX_OPEN_FILES) return undefined;
     const memory = new ForeignMemory(process, this.memory, this.#options.files);
     const events = new ForeignEvents(copy, this.#events);
-    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, process };
+    const { device, waker } = this.#options;
+    const file: OpenFile = { hsm: device.open(memory, events), memory, events, process, waker };
     this.#open.add(file);
     this.#opened++;
     this.#options.onChange?.();

@@ -201,6 +201,8 @@ export interface CpuPlacement {
    * than this thread's, if it may run on another one.
    */
   wakeApart(sleeper: number, wake: () => void): void;
+  /** As `wakeApart`, but `sleeper` wakes on this thread's CPU, if it may run there. */
+  wakeHere(sleeper: number, wake: () => void): void;
   /** From now on this thread runs on `cpu` only. Returns whether it may. */
   pin(cpu: number): boolean;
   /** Undoes all `pin`s. */

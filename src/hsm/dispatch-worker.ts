@@ -12,7 +12,7 @@
 import type { Upcall } from '../hypervisor/upcall.js';
 import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../sync/adaptive-spin.js';
 import type { Poll } from '../sync/poll.js';
-import type { ApartWaker } from '../sync/waker.js';
+import type { PlacingWaker } from '../sync/waker.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** At most this many passes over all VMs before the event loop turns, however quick they are. */
@@ -47,7 +47,7 @@ export interface DispatchWorkerOptions {
    * Of this thread, if it wakes vCPUs on other CPUs. The loop spins longer after it woke one, and
    * keeps `willSpin` up to date (AdaptiveSpin).
    */
-  readonly waker?: ApartWaker | undefined;
+  readonly waker?: PlacingWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }

@@ -7,7 +7,7 @@
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
-import type { ApartWaker } from '../sync/waker.js';
+import type { PlacingWaker } from '../sync/waker.js';
 import { DispatchWorker } from './dispatch-worker.js';
 import type { IoClient } from './io-client.js';
 import type { VmRequests } from './vm-requests.js';
@@ -19,7 +19,7 @@ export interface ServiceModuleOptions {
   /** How long the worker spins, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
   /** Of the Service VM's thread, if it wakes vCPUs on other CPUs. */
-  readonly waker?: ApartWaker | undefined;
+  readonly waker?: PlacingWaker | undefined;
 }
 
 export class HypervisorServiceModule {

@@ -8,7 +8,7 @@
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Hypercalls } from './hypercalls.js';
 import type { SavedVcpu } from './saved-vcpu.js';
-import type { ApartWaker } from '../sync/waker.js';
+import type { PlacingWaker } from '../sync/waker.js';
 import type { MmioHandlerTable } from './mmio-handlers.js';
 import type { PortHandlerTable } from './port-handlers.js';
 import type { Upcall } from './upcall.js';
@@ -48,7 +48,7 @@ export interface VmConfig {
    * Of the Service VM's thread, if it wakes each vCPU on another CPU than its own (sync/waker.ts).
    * vCPU threads then do the same. Default: none.
    */
-  readonly waker?: ApartWaker | undefined;
+  readonly waker?: PlacingWaker | undefined;
   /**
    * Allocates the memory of the rings of asynchronous I/O, where another process is to map it. The
    * first PAGE_BYTES of what it returns are a zeroed page. Default: new SharedArrayBuffers.

@@ -22,7 +22,7 @@ import { highWord, lowWord, truncate } from '../io-request/io-request.js';
 import type { Slot } from '../io-request/slot.js';
 import { AdaptiveSpin } from '../sync/adaptive-spin.js';
 import type { Doorbell } from '../sync/doorbell.js';
-import type { ApartWaker } from '../sync/waker.js';
+import type { PlacingWaker } from '../sync/waker.js';
 import { AnswerPoll } from './answer-poll.js';
 import { AsyncKick } from './async-kick.js';
 import type { HandlerTables } from './hypervisor.js';
@@ -62,7 +62,7 @@ export interface IoHandlerOptions {
   /** Microseconds that the vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
   /** Of the vCPU's thread, where each thread of the VM has a CPU: it wakes others on theirs. */
-  readonly waker?: ApartWaker | undefined;
+  readonly waker?: PlacingWaker | undefined;
 }
 
 export class IoHandler {

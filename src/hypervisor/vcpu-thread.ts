@@ -11,7 +11,7 @@
 import { host } from '../host/current.js';
 import { UpcallError, type UpcallErrorCode } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
-import { ApartWaker } from '../sync/waker.js';
+import { PlacingWaker } from '../sync/waker.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
 import type { GuestMemoryHandle } from './guest-memory.js';
 import type { HandlerTables, HypervisorEvent } from './hypervisor.js';
@@ -101,7 +101,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const upcall = new Upcall(data.upcall);
   const placement = data.wakesApart || data.cpu !== undefined ? host.placeThreads() : undefined;
   if (data.cpu !== undefined) placement?.pin(data.cpu);
-  const waker = data.wakesApart && placement !== undefined ? new ApartWaker(placement) : undefined;
+  const waker = data.wakesApart && placement !== undefined ? new PlacingWaker(placement) : undefined;
   if (waker !== undefined) {
     upcall.waker = waker;
     shared.useWaker(waker);

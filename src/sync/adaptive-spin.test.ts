@@ -9,7 +9,8 @@ import {
   type AdaptiveSpinOptions,
 } from './adaptive-spin.js';
 import { OrderedPoll } from './poll.js';
-import { ApartWaker } from './waker.js';
+import { FakePlacement } from './fixtures/fake-placement.js';
+import { PlacingWaker } from './waker.js';
 
 /** A waiter on a clock that advances by half a microsecond at each reading. */
 class Waiter {
@@ -121,13 +122,8 @@ describe('the spin before a waiter parks', () => {
 
 describe('completion polling', () => {
   describe('where each side has a CPU', () => {
-    const apart = (): { waker: ApartWaker; waiter: Waiter } => {
-      const waker = new ApartWaker({
-        thread: 2,
-        wakeApart: (_, wake) => wake(),
-        pin: () => true,
-        unpin: () => undefined,
-      });
+    const apart = (): { waker: PlacingWaker; waiter: Waiter } => {
+      const waker = new PlacingWaker(new FakePlacement());
       return { waker, waiter: new Waiter({ waker }) };
     };
 

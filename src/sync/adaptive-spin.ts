@@ -31,7 +31,7 @@
  */
 
 import type { Poll } from './poll.js';
-import type { ApartWaker } from './waker.js';
+import type { PlacingWaker } from './waker.js';
 
 /**
  * The longest adapted spin, in microseconds: of a thread with nothing else to do, and of one with
@@ -103,7 +103,7 @@ export interface AdaptiveSpinOptions {
    * Of the waiting thread, where each side has a CPU of its own. A spin then also lasts as long as
    * a wake-up takes, if this thread has just woken the other side.
    */
-  readonly waker?: ApartWaker | undefined;
+  readonly waker?: PlacingWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }
@@ -113,7 +113,7 @@ export class AdaptiveSpin {
   readonly #fixedUs: number | undefined;
   readonly #delay = new PollDelay();
   readonly #now: () => number;
-  readonly #waker: ApartWaker | undefined;
+  readonly #waker: PlacingWaker | undefined;
   /** How long a spin for a side that was just woken lasts. An integer, as #ns. */
   #wakeUpNs = FIRST_WAKE_UP_US * NS_PER_US;
   /** The adapted length of a spin. An integer, so that changing it allocates nothing. */

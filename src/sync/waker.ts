@@ -3,10 +3,12 @@
  *
  * A scheduler may put a thread that wakes up on the CPU of the thread that woke it. If that one
  * spins for the other's answer, neither goes on until a tick or two have passed, and another CPU
- * idles meanwhile. So an ApartWaker wakes threads on another CPU, unless its own thread is about to
- * park: its CPU is free then, and waking a thread there is the cheapest.
+ * idles meanwhile. So a PlacingWaker wakes threads on another CPU, unless its own thread is about to
+ * park. Its CPU is free then, but a scheduler may prefer one that idles, which in a virtual machine
+ * takes tens of microseconds to wake. So a thread that certainly parks wakes others on its own CPU.
  *
- * Called by: Doorbell, when it rings, and AdaptiveSpin, which keeps `willSpin` up to date.
+ * Called by: Doorbell, when it rings; AdaptiveSpin, which keeps `willSpin` up to date;
+ * acrn-programs/foreign-ioctl.ts, which sets `parksNext`.
  * Threads: a waker belongs to one thread.
  */
 
@@ -32,8 +34,11 @@ export class Waker {
   foundAwake(): void {}
 }
 
-/** Wakes a thread on another CPU than that of the thread which wakes it, if that one will spin. */
-export class ApartWaker extends Waker {
+/**
+ * Wakes a thread on another CPU than that of the thread which wakes it, if that one will spin, and
+ * on the same CPU, if it parks next.
+ */
+export class PlacingWaker extends Waker {
   /** The thread's number on the host, above 1. */
   override readonly thread: number;
   /**
@@ -45,6 +50,11 @@ export class ApartWaker extends Waker {
   wasAwake = true;
   /** Whether this thread spins at its next wait. */
   willSpin = true;
+  /**
+   * Whether this thread has nothing left to do after the work that it does now. It then parks,
+   * unless `willSpin`.
+   */
+  parksNext = false;
   readonly #placement: CpuPlacement;
 
   constructor(placement: CpuPlacement) {
@@ -55,7 +65,9 @@ export class ApartWaker extends Waker {
 
   override wake(sleeper: number, wake: () => void): void {
     this.wasAwake = false;
-    if (this.isOn && this.willSpin && sleeper !== UNKNOWN_THREAD) this.#placement.wakeApart(sleeper, wake);
+    if (!this.isOn || sleeper === UNKNOWN_THREAD) wake();
+    else if (this.willSpin) this.#placement.wakeApart(sleeper, wake);
+    else if (this.parksNext) this.#placement.wakeHere(sleeper, wake);
     else wake();
   }
 

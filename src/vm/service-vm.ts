@@ -54,7 +54,8 @@ export class ServiceVm {
   /** The HSM and its worker. */
   readonly module: HypervisorServiceModule;
   readonly #spinUs: number | undefined;
-  readonly #pinning: ThreadPinning;
+  /** On which CPUs its threads run. */
+  readonly pinning: ThreadPinning;
   /** Names what kept this thread from its event loop, for time limits that fired late. */
   readonly #holder = new ThreadHolder(() => host.processorMs());
   readonly #vms = new Set<UserVm>();
@@ -68,8 +69,8 @@ export class ServiceVm {
   constructor(hypervisor: Hypervisor, options: ServiceVmOptions = {}) {
     this.hypervisor = hypervisor;
     this.#spinUs = checkSpinUs(options);
-    this.#pinning = new ThreadPinning(options.pin ?? 'auto', this.#spinUs);
-    const { waker } = this.#pinning;
+    this.pinning = new ThreadPinning(options.pin ?? 'auto', this.#spinUs);
+    const { waker } = this.pinning;
     if (waker !== undefined) this.#upcall.waker = waker;
     this.module = new HypervisorServiceModule({
       upcall: this.#upcall,
@@ -105,13 +106,13 @@ export class ServiceVm {
   async createVm(plan: VmPlan): Promise<UserVm> {
     this.#expectOpen();
     const id = this.#takeId();
-    this.#pinning.add(id, plan.vcpuCount);
+    this.pinning.add(id, plan.vcpuCount);
     const creation = this.#create(id, plan);
     this.#creations.add(creation);
     try {
       return await creation;
     } catch (error) {
-      this.#pinning.remove(id);
+      this.pinning.remove(id);
       this.#ids.delete(id);
       throw error;
     } finally {
@@ -151,7 +152,7 @@ export class ServiceVm {
     const created = atMost(CREATION_LIMIT_MS, Promise.allSettled([...this.#creations]));
     await Promise.all([created, ...this.vms.map((vm) => vm.destroy())]);
     await this.module.worker.stop();
-    this.#pinning.close();
+    this.pinning.close();
   }
 
   /**
@@ -176,8 +177,8 @@ export class ServiceVm {
         completionPolling: plan.completionPolling,
         interceptPci: plan.interceptPci,
         spinUs: this.#spinUs,
-        waker: this.#pinning.waker,
-        cpuOf: (vcpu) => this.#pinning.cpuOf(vcpu),
+        waker: this.pinning.waker,
+        cpuOf: (vcpu) => this.pinning.cpuOf(vcpu),
         restored: plan.snapshot?.parts.vcpus,
         allocatePage: plan.allocatePage,
       },
@@ -237,7 +238,7 @@ export class ServiceVm {
       onEnd: () => {
         this.#vms.delete(created);
         this.#ids.delete(id);
-        this.#pinning.remove(id);
+        this.pinning.remove(id);
       },
     }));
     this.module.addVm(requests);

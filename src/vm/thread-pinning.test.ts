@@ -6,6 +6,7 @@ import { host } from '../host/current.js';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { ServiceVm } from './service-vm.js';
+import { FakePlacement } from '../sync/fixtures/fake-placement.js';
 import { describePinning, ThreadPinning } from './thread-pinning.js';
 
 const placement = host.placeThreads();
@@ -63,7 +64,7 @@ describe('pinning', () => {
   });
 
   test('doctor’s line says what auto does, or why it does nothing', () => {
-    const fake = { thread: 2, wakeApart: () => undefined, pin: () => true, unpin: () => undefined };
+    const fake = new FakePlacement();
     assert.equal(describePinning(1, fake), 'auto does nothing: there is one CPU');
     assert.match(describePinning(2, fake), /different CPUs, up to 1 vCPU$/);
     assert.match(describePinning(8, fake), /up to 7 vCPUs$/);

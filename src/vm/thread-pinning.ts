@@ -15,7 +15,7 @@
 import { host } from '../host/current.js';
 import type { CpuPlacement } from '../host/host.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { ApartWaker } from '../sync/waker.js';
+import { PlacingWaker } from '../sync/waker.js';
 
 /** CPU numbers as the operating system counts them. */
 export type Pin = 'auto' | 'none' | readonly number[];
@@ -25,7 +25,7 @@ export const MAX_CPUS = 1024;
 
 export class ThreadPinning {
   /** Of the Service VM's thread. Undefined where threads are not woken apart. */
-  readonly waker: ApartWaker | undefined;
+  readonly waker: PlacingWaker | undefined;
   readonly #cpus: readonly number[];
   /** What pinned this thread. Undefined if it is not pinned. */
   readonly #pinned: CpuPlacement | undefined;
@@ -38,7 +38,7 @@ export class ThreadPinning {
     if (this.#cpus.length > 0) this.#pinned = pinThisThread(this.#cpus);
     if (pin !== 'auto' || spinUs !== undefined || host.cores === 1) return;
     const placement = host.placeThreads();
-    if (placement !== undefined) this.waker = new ApartWaker(placement);
+    if (placement !== undefined) this.waker = new PlacingWaker(placement);
   }
 
   /** The CPU of vCPU `vcpu` of any VM. Undefined: not pinned. */

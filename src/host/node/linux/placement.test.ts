@@ -30,35 +30,39 @@ const NO_CPU = -1;
 const maskOf = (thread: number): string => execFileSync('taskset', ['-p', String(thread)], { encoding: 'utf8' });
 
 describe('the placement of threads', { skip: reason, timeout: 60_000 }, () => {
-  test('a thread wakes on another CPU than its waker’s, and keeps its mask', async (t) => {
-    if (placement === undefined) return;
-    const words = new Int32Array(new SharedArrayBuffer(12));
-    const worker = new Worker(SLEEPER, { eval: true, workerData: words.buffer });
-    t.after(() => worker.terminate());
-    const thread = await new Promise<number>((resolve) => worker.once('message', resolve));
-    const before = maskOf(thread);
-    const koffi = (await import('koffi')) as unknown as {
-      default: { load(file: string): { func(text: string): () => number } };
-    };
-    const cpu = koffi.default.load('libc.so.6').func('int sched_getcpu()');
-    let apart = 0;
-    let parked = 0;
-    for (let round = 0; round < ROUNDS; round++) {
-      while (Atomics.load(words, 1) === 0) await host.turn();
-      Atomics.store(words, 2, NO_CPU);
-      const here = cpu();
-      placement.wakeApart(thread, () => {
-        Atomics.add(words, 0, 1);
-        // A sleeper that was not yet parked is not woken.
-        parked += Atomics.notify(words, 0);
-      });
-      while (Atomics.load(words, 2) === NO_CPU) await host.turn();
-      if (Atomics.load(words, 2) !== here) apart++;
-    }
-    assert.equal(maskOf(thread), before);
-    // The waker itself may have been moved between the two readings.
-    assert.ok(parked > 0 && apart >= ROUNDS * 0.8, `${apart} of ${ROUNDS}, ${parked} of them parked`);
-  });
+  for (const [way, where] of [
+    ['wakeApart', 'another CPU than its waker’s'],
+    ['wakeHere', 'its waker’s CPU'],
+  ] as const)
+    test(`a thread wakes on ${where}, and keeps its mask`, async (t) => {
+      if (placement === undefined) return;
+      const words = new Int32Array(new SharedArrayBuffer(12));
+      const worker = new Worker(SLEEPER, { eval: true, workerData: words.buffer });
+      t.after(() => worker.terminate());
+      const thread = await new Promise<number>((resolve) => worker.once('message', resolve));
+      const before = maskOf(thread);
+      const koffi = (await import('koffi')) as unknown as {
+        default: { load(file: string): { func(text: string): () => number } };
+      };
+      const cpu = koffi.default.load('libc.so.6').func('int sched_getcpu()');
+      let expected = 0;
+      let parked = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        while (Atomics.load(words, 1) === 0) await host.turn();
+        Atomics.store(words, 2, NO_CPU);
+        const here = cpu();
+        placement[way](thread, () => {
+          Atomics.add(words, 0, 1);
+          // A sleeper that was not yet parked is not woken.
+          parked += Atomics.notify(words, 0);
+        });
+        while (Atomics.load(words, 2) === NO_CPU) await host.turn();
+        if ((Atomics.load(words, 2) === here) === (way === 'wakeHere')) expected++;
+      }
+      assert.equal(maskOf(thread), before);
+      // The waker itself may have been moved between the two readings.
+      assert.ok(parked > 0 && expected >= ROUNDS * 0.8, `${expected} of ${ROUNDS}, ${parked} of them parked`);
+    });
 
   test('a thread that another one wakes apart at the same moment gets all of its CPUs back', async (t) => {
     if (placement === undefined) return;

@@ -1,7 +1,7 @@
 /**
  * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc.
  *
- * Called by: node-host.ts, as `Host.placeThreads` (sync/waker.ts says why a thread is woken apart).
+ * Called by: node-host.ts, as `Host.placeThreads` (sync/waker.ts says why a thread is woken elsewhere or here).
  * Threads: the one that creates it.
  *
  * Sources: sched_setaffinity(2), sched_getcpu(3), proc(5) about /proc/thread-self.
@@ -35,8 +35,8 @@ class LinuxPlacement implements CpuPlacement {
   /** This thread's mask as it was read last, and the sleeper's. */
   readonly #own = new Uint8Array(MASK_BYTES);
   readonly #sleepers = new Uint8Array(MASK_BYTES);
-  /** The mask without this thread's CPU. */
-  readonly #others = new Uint8Array(MASK_BYTES);
+  /** The sleeper's while it is woken. */
+  readonly #wanted = new Uint8Array(MASK_BYTES);
   /** This thread's mask before it was pinned. */
   #unpinned: Uint8Array | undefined;
 
@@ -48,15 +48,37 @@ class LinuxPlacement implements CpuPlacement {
     if (!(this.thread > 1)) throw new RangeError('/proc/thread-self names no thread');
   }
 
-  /**
-   * The sleeper's mask lacks this CPU only while it is woken. That is done only if the sleeper has
-   * this thread's own mask, which is put back. A sleeper with another one is woken as it is: the
-   * operator gave it that mask, or another thread wakes it apart at this moment. To restore what
-   * that thread has narrowed would keep the sleeper from a CPU forever.
-   */
   wakeApart(sleeper: number, wake: () => void): void {
+    this.#wakeOn(sleeper, wake, this.#leaveOut);
+  }
+
+  wakeHere(sleeper: number, wake: () => void): void {
+    this.#wakeOn(sleeper, wake, this.#choose);
+  }
+
+  /** All CPUs but `cpu`. Returns false if there is no other one: the sleeper keeps its mask. */
+  readonly #leaveOut = (cpu: number): boolean => {
+    this.#wanted.set(this.#own);
+    this.#wanted[cpu >> 3] = (this.#own[cpu >> 3] as number) & ~(1 << (cpu & 7));
+    return this.#wanted.some((bits) => bits !== 0);
+  };
+
+  readonly #choose = (cpu: number): boolean => {
+    this.#wanted.fill(0);
+    this.#wanted[cpu >> 3] = 1 << (cpu & 7);
+    return true;
+  };
+
+  /**
+   * The sleeper has the mask that `choose` makes only while it is woken, unless `choose` returns
+   * false. It gets that mask only if it has this thread's own one, which is put back. A sleeper with another one is woken as it is: the operator gave it
+   * that mask, or another thread wakes it at this moment. To restore what that thread has narrowed
+   * would keep the sleeper from a CPU forever.
+   */
+  #wakeOn(sleeper: number, wake: () => void, choose: (cpu: number) => boolean): void {
     const cpu = Number(this.#cpu());
-    const isNarrowed = cpu >= 0 && this.#hasOwnMask(sleeper) && this.#leaveOut(cpu, sleeper);
+    const isNarrowed =
+      cpu >= 0 && this.#hasOwnMask(sleeper) && choose(cpu) && this.#set(sleeper, MASK_BYTES, this.#wanted) === 0;
     wake();
     if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);
   }
@@ -66,15 +88,6 @@ class LinuxPlacement implements CpuPlacement {
     if (this.#get(sleeper, MASK_BYTES, this.#sleepers) !== 0) return false;
     const isEqual = (): boolean => Buffer.compare(this.#sleepers, this.#own) === 0;
     return isEqual() || (this.#get(THIS_THREAD, MASK_BYTES, this.#own) === 0 && isEqual());
-  }
-
-  /** Whether the sleeper's mask could be narrowed. It keeps a mask that has no other CPU. */
-  #leaveOut(cpu: number, sleeper: number): boolean {
-    this.#others.set(this.#own);
-    const byte = cpu >> 3;
-    this.#others[byte] = (this.#others[byte] as number) & ~(1 << (cpu & 7));
-    if (this.#others.every((bits) => bits === 0)) return false;
-    return this.#set(sleeper, MASK_BYTES, this.#others) === 0;
   }
 
   pin(cpu: number): boolean {
