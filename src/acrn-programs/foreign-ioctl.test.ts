@@ -40,13 +40,14 @@ test('stores are not watched between PAUSE_VM and START_VM', async () => {
 test('a program’s NOTIFY wakes the vCPU here, and nothing else does, also after a call that throws', () => {
   const waker = new PlacingWaker(new FakePlacement());
   const seen: boolean[] = [];
-  let failure: Error | undefined;
+  const failure = new Error('no memory');
+  let fails = false;
   const file = {
     memory: { pid: 0, collectWritten: () => undefined },
     hsm: {
       ioctl: () => {
         seen.push(waker.parksNext);
-        if (failure !== undefined) throw failure;
+        if (fails) throw failure;
         return 0;
       },
     },
@@ -55,7 +56,7 @@ test('a program’s NOTIFY wakes the vCPU here, and nothing else does, also afte
   const make = (code: number): void => void foreignIoctl(file, { thread: 1, code, argument: 0n });
   make(Ioctl.NOTIFY_REQUEST_FINISH);
   make(Ioctl.SET_IRQLINE);
-  failure = new Error('no memory');
+  fails = true;
   assert.throws(() => make(Ioctl.NOTIFY_REQUEST_FINISH), failure);
   assert.deepEqual([seen, waker.parksNext], [[true, false, true], false]);
 });

@@ -3,12 +3,12 @@
  *
  * A scheduler may put a thread that wakes up on the CPU of the thread that woke it. If that one
  * spins for the other's answer, neither goes on until a tick or two have passed, and another CPU
- * idles meanwhile. So a PlacingWaker wakes threads on another CPU, unless its own thread is about to
- * park. Its CPU is free then, but a scheduler may prefer one that idles, which in a virtual machine
- * takes tens of microseconds to wake. So a thread that certainly parks wakes others on its own CPU.
+ * idles meanwhile. So a PlacingWaker wakes threads on another CPU, unless its own thread is about
+ * to park. Its CPU is free then, but a scheduler may prefer one that idles, which in a virtual
+ * machine takes tens of microseconds to wake. So a thread that certainly parks wakes others on its
+ * own CPU.
  *
- * Called by: Doorbell, when it rings; AdaptiveSpin, which keeps `willSpin` up to date;
- * acrn-programs/foreign-ioctl.ts, which sets `parksNext`.
+ * Called by: Doorbell, when it rings, and AdaptiveSpin, which keeps `willSpin` up to date.
  * Threads: a waker belongs to one thread.
  */
 
@@ -52,7 +52,7 @@ export class PlacingWaker extends Waker {
   willSpin = true;
   /**
    * Whether this thread has nothing left to do after the work that it does now. It then parks,
-   * unless `willSpin`.
+   * unless `willSpin`. `foreignIoctl` sets it around the answer of a program in another process.
    */
   parksNext = false;
   readonly #placement: CpuPlacement;

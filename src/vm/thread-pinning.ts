@@ -2,8 +2,9 @@
  * ThreadPinning: on which CPUs the threads of a Service VM run, by `ServiceVmOptions.pin`.
  *
  * - `auto`: no thread is pinned. A thread that wakes another one and spins for its answer wakes it
- *   on another CPU (sync/waker.ts), while there are more CPUs than vCPUs. Does nothing where the
- *   host cannot place threads, where a fixed time is spun, and on one CPU.
+ *   on another CPU, and one that parks next on its own (sync/waker.ts), while there are more CPUs
+ *   than vCPUs. Does nothing where the host cannot place threads, where a fixed time is spun, and
+ *   on one CPU.
  * - `none`: the scheduler alone decides.
  * - a list of CPUs: the Service VM's thread is pinned to the first, the vCPUs of each VM to the
  *   others, in their order and again from the second one. With one CPU all share it.

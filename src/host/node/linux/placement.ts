@@ -1,7 +1,8 @@
 /**
  * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc.
  *
- * Called by: node-host.ts, as `Host.placeThreads` (sync/waker.ts says why a thread is woken elsewhere or here).
+ * Called by: node-host.ts, as `Host.placeThreads`. PlacingWaker says why threads are woken on
+ * chosen CPUs.
  * Threads: the one that creates it.
  *
  * Sources: sched_setaffinity(2), sched_getcpu(3), proc(5) about /proc/thread-self.
@@ -70,10 +71,11 @@ class LinuxPlacement implements CpuPlacement {
   };
 
   /**
-   * The sleeper has the mask that `choose` makes only while it is woken, unless `choose` returns
-   * false. It gets that mask only if it has this thread's own one, which is put back. A sleeper with another one is woken as it is: the operator gave it
-   * that mask, or another thread wakes it at this moment. To restore what that thread has narrowed
-   * would keep the sleeper from a CPU forever.
+   * The sleeper has the mask that `choose` leaves in `#wanted` only while it is woken; none if
+   * `choose` returns false. It gets that mask only if it has this thread's own one, which is put
+   * back. A sleeper with another one is woken as it is: the operator gave it that mask, or another
+   * thread wakes it at this moment. To restore what that thread has narrowed would keep the sleeper
+   * from a CPU forever.
    */
   #wakeOn(sleeper: number, wake: () => void, choose: (cpu: number) => boolean): void {
     const cpu = Number(this.#cpu());
