@@ -3,8 +3,9 @@
  * A virtio disk under Debian: sequential reads and writes in large pieces, and reads of 4 KiB eight
  * at a time, on upcall and on a QEMU without KVM with the same kernel and initial RAM disk. The
  * guest's page cache is left out (O_DIRECT). Each is repeated: the first time the guest's code is
- * translated, the median of the others is the throughput. Also counted: I/O requests through the
- * page for each 4 KiB.
+ * translated, the median of the others is the throughput. With more repetitions, as in
+ * `node bench/case.js cases/disk.js upcall read 32`, the result's `sustained` is the median of
+ * their last third. Also counted: I/O requests through the page for each 4 KiB.
  */
 
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
@@ -72,15 +73,16 @@ export const rows = [
 /**
  * @param {'upcall' | 'qemu'} machine
  * @param {Work} work
+ * @param {string} [repetitions]
  */
-export async function measure(machine, work) {
+export async function measure(machine, work, repetitions = String(REPETITIONS)) {
   const { commands, bytes } = WORKS[work];
   const folder = await mkdtemp(join(tmpdir(), 'upcall-bench-disk-'));
   const file = join(folder, 'disk.img');
   try {
     await writeFile(file, '');
     await truncate(file, DISK_BYTES);
-    const repeated = `for r in $(seq ${REPETITIONS}); do echo ${BEGIN}; ${commands}; echo ${END}; done`;
+    const repeated = `for r in $(seq ${Number(repetitions)}); do echo ${BEGIN}; ${commands}; echo ${END}; done`;
     const image = await debianImage(`exec 2>/dev/null; ${repeated}`, ['block']);
     const marks = new Marks();
     if (machine === 'qemu') {
@@ -96,11 +98,13 @@ export async function measure(machine, work) {
       );
     }
     const unit = work === 'small' ? SMALL : 1e6;
-    const [first, ...others] = marks.rounds.map(({ milliseconds }) => bytes / unit / (milliseconds / 1000));
+    const rates = marks.rounds.map(({ milliseconds }) => bytes / unit / (milliseconds / 1000));
+    const [first, ...others] = rates;
     const requests = marks.rounds.reduce((sum, round) => sum + round.requests, 0);
     return {
       value: median(others),
       first,
+      sustained: median(rates.slice(-Math.ceil(rates.length / 3))),
       requests: requests / marks.rounds.length / (bytes / SMALL),
     };
   } finally {
