@@ -1,9 +1,10 @@
 // @ts-check
 /**
  * A request that a C program of another process handles, by `upcall hsm`, beside the least cost of
- * a switch between two processes. How long that takes depends on the CPUs of the two, so rows with
- * pinned threads stand beside a reference that is pinned alike: the Service VM is on CPU 0, the
- * vCPU on CPU 1, and the program on either. With ACRN_DM=FILE also Debian under ACRN's own device
+ * a switch between two processes. How long that takes depends on the CPUs of the two: where the
+ * scheduler places both, it is 11 to 94 µs from one run to the next. So the target is twice the one
+ * between two CPUs, which a request crosses, too. In rows with pinned threads the Service VM is on
+ * CPU 0, the vCPU on CPU 1, and the program on either. With ACRN_DM=FILE also Debian under ACRN's own device
  * model, beside `upcall run debian` with the same kernel, RAM disk, parameters and memory.
  */
 
@@ -23,7 +24,12 @@ export const rows = [
     name: 'C program, notified',
     unit: 'ns',
     process: { file: FILE, args: ['filter'], cores: 2 },
-    compare: [{ to: 'C: futex, two processes', max: 2 }, { to: 'Unix socket' }, { to: 'two threads, both sleep' }],
+    compare: [
+      { to: 'C: futex, two processes on two CPUs', max: 2 },
+      { to: 'C: futex, two processes' },
+      { to: 'Unix socket' },
+      { to: 'two threads, both sleep' },
+    ],
     quick: true,
   },
   {
@@ -31,7 +37,7 @@ export const rows = [
     unit: 'ns',
     process: { file: FILE, args: ['same'], cores: 2 },
     // The vCPU is on the other CPU: each request crosses once there and back.
-    compare: [{ to: 'C: futex, two processes on two CPUs', max: 2 }, { to: 'C: futex, two processes on one CPU' }],
+    compare: [{ to: 'C: futex, two processes on two CPUs' }, { to: 'C: futex, two processes on one CPU' }],
   },
   {
     name: 'C program, notified, on the CPU of the vCPU',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isLinuxAtLeast } from '../host/node/linux/kernel-version.js';
@@ -80,6 +80,14 @@ describe('a program with the shim', { skip: skip ?? false }, () => {
 
   test('changes code that the guest has executed', () => {
     has('patches', 'stale 0');
+  });
+
+  test('may run on all CPUs, whatever --pin says', async () => {
+    const fronts = withoutFilter === undefined ? [['--shim'], []] : [['--shim']];
+    for (const front of fronts) {
+      const { output, errors } = await upcallHsm(folder, ...front, '--pin', '0', '--', 'nproc').ended;
+      assert.equal(output, `${availableParallelism()}\n`, errors);
+    }
   });
 
   test('gets the results that it gets under a filter', { skip: withoutFilter ?? false }, async () => {

@@ -6,6 +6,7 @@
  */
 
 import { host } from '../host/current.js';
+import { errnoName } from '../host/node/linux/errno-name.js';
 import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { awaitEnd, type ProgramEnd } from '../host/node/linux/spawned-program.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -62,7 +63,7 @@ export function notStarted(program: string, errno: number): UpcallError {
     return new UpcallError('TOOL_FAILED', `${program} is no program for this machine`, {
       remedy: `A script has to begin with #! and its interpreter, or write: -- sh ${program}`,
     });
-  return new UpcallError('TOOL_FAILED', `${program} cannot be started: errno ${errno}`, {
+  return new UpcallError('TOOL_FAILED', `${program} cannot be started: ${errnoName(errno)}`, {
     remedy: errno === EACCES ? 'Give a file that may be executed (chmod +x)' : 'Try to run it without upcall hsm',
   });
 }

@@ -67,9 +67,11 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
   const session = new Session(plan, reporter, folder);
   try {
     const server = await session.open();
-    if (folder !== undefined)
-      program = await startShimmedProgram(plan.program, server.listen(join(folder, SOCKET_NAME)));
-    else program = await startProgram(plan.program, (listener) => server.serve(listener));
+    program = await session.unpinned(() =>
+      folder === undefined
+        ? startProgram(plan.program, (listener) => server.serve(listener))
+        : startShimmedProgram(plan.program, server.listen(join(folder, SOCKET_NAME))),
+    );
     session.watch(program.pid);
     const end = await program.ended;
     hasEnded = true;
@@ -149,6 +151,11 @@ class Session {
     this.#reporter = reporter;
     this.#lines = new HsmLines(reporter, (process) => this.#server?.relayOf(process));
     this.#serviceVm = new ServiceVm(plan.hypervisor, plan.serviceVm);
+  }
+
+  /** `start` starts a program: it may run on all CPUs. */
+  unpinned<T>(start: () => T): T {
+    return this.#serviceVm.pinning.unpinned(start);
   }
 
   async open(): Promise<AcrnServer> {

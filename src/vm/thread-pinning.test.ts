@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
@@ -61,6 +62,25 @@ describe('pinning', () => {
       code: 'OPTION_INVALID',
       message: 'pin: this process may not run on CPU 1023',
     });
+  });
+
+  test('what is started unpinned runs on all CPUs, also if its start fails', { skip: cannot }, () => {
+    const cpus = (): string => execFileSync('nproc', { encoding: 'utf8' }).trim();
+    const all = cpus();
+    const pinning = new ThreadPinning([0], undefined);
+    try {
+      assert.deepEqual([cpus(), pinning.unpinned(cpus), cpus()], ['1', all, '1']);
+      assert.throws(() =>
+        pinning.unpinned(() => {
+          throw new Error('no program');
+        }),
+      );
+      assert.equal(cpus(), '1');
+    } finally {
+      pinning.close();
+    }
+    assert.equal(cpus(), all);
+    assert.equal(new ThreadPinning('none', undefined).unpinned(cpus), all);
   });
 
   test('doctor’s line says what auto does, or why it does nothing', () => {

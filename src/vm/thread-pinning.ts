@@ -60,6 +60,19 @@ export class ThreadPinning {
     this.#update();
   }
 
+  /**
+   * Calls `start` while this thread may run where it could before it was pinned. Threads and
+   * processes that `start` makes before it returns are not pinned.
+   */
+  unpinned<T>(start: () => T): T {
+    this.#pinned?.unpin();
+    try {
+      return start();
+    } finally {
+      this.#pinned?.pin(this.#cpus[0] as number);
+    }
+  }
+
   /** This thread may again run where it could before. Call in the thread that was pinned. */
   close(): void {
     this.#pinned?.unpin();

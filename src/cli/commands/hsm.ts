@@ -74,14 +74,18 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
       `RAM of each VM in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`,
       parseMemory,
     )
-    .option('--vcpus <number>', 'vCPUs of a VM whose creator names no CPUs (default: 1)', (text) =>
+    .option('--vcpus <number>', 'vCPUs of a VM whose creator names no CPUs, v86 has 1 (default: 1)', (text) =>
       parseCount('--vcpus', text, 1, MAX_VCPUS),
     )
     .option('--hypervisor <name|file>', 'v86, kvm, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--no-translate', 'v86: interpret every instruction of the guest')
     .option('--polling', 'vCPUs poll for completion, also if the program does not ask for it')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
-    .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)
+    .option(
+      '--pin <cpus>',
+      'auto, none, or CPUs such as 0,1: of the Service VM, then of vCPUs (default: auto)',
+      parsePin,
+    )
     .option(
       '--client-timeout <ms>',
       'time limit for a request, or none (default: none, as on ACRN; a request of 5 s is reported)',

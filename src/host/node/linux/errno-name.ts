@@ -1,7 +1,7 @@
 /**
  * errnoName: the name of an error number, for messages.
  *
- * Called by: kvm-calls.ts, kernel-lines.ts and unix-sockets.ts.
+ * Called by: kvm-calls.ts, kernel-lines.ts and unix-sockets.ts; acrn-programs/started-program.ts.
  */
 
 import { constants } from 'node:os';
