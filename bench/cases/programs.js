@@ -4,8 +4,9 @@
  * a switch between two processes. How long that takes depends on the CPUs of the two: where the
  * scheduler places both, it is 11 to 94 µs from one run to the next. So the target is twice the one
  * between two CPUs, which a request crosses, too. In rows with pinned threads the Service VM is on
- * CPU 0, the vCPU on CPU 1, and the program on either. With ACRN_DM=FILE also Debian under ACRN's own device
- * model, beside `upcall run debian` with the same kernel, RAM disk, parameters and memory.
+ * CPU 0, the vCPU on CPU 1, and the program on either. With ACRN_DM=FILE also Debian under ACRN's
+ * own device model, beside `upcall run debian` with the same kernel, RAM disk, parameters and
+ * memory.
  */
 
 import { execFile } from 'node:child_process';

@@ -84,6 +84,28 @@ describe('the placement of threads', { skip: reason, timeout: 60_000 }, () => {
     }
   });
 
+  test('a mask that the operator changes meanwhile stays', async (t) => {
+    if (placement === undefined) return;
+    const words = new Int32Array(new SharedArrayBuffer(12));
+    const worker = new Worker(SLEEPER, { eval: true, workerData: words.buffer });
+    t.after(() => worker.terminate());
+    const thread = await new Promise<number>((resolve) => worker.once('message', resolve));
+    const all = /([0-9a-f]+)$/.exec(maskOf(thread).trim())?.[1] ?? '';
+    const setMask = (bits: string): void => void execFileSync('taskset', ['-p', bits, String(thread)]);
+    for (const way of ['wakeApart', 'wakeHere'] as const) {
+      let changed = '';
+      placement[way](thread, () => {
+        const narrowed = BigInt(`0x${/([0-9a-f]+)$/.exec(maskOf(thread).trim())?.[1] ?? '0'}`);
+        const others = BigInt(`0x${all}`) & ~narrowed;
+        // One of the other CPUs.
+        setMask((others & -others).toString(16));
+        changed = maskOf(thread);
+      });
+      assert.equal(maskOf(thread), changed, way);
+      setMask(all);
+    }
+  });
+
   test('a thread is pinned to a CPU that it may run on, and to no other', () => {
     const code = `
       import { placeThreads } from ${JSON.stringify(new URL('./placement.js', import.meta.url).href)};

@@ -64,10 +64,11 @@ class LinuxPlacement implements CpuPlacement {
     return this.#wanted.some((bits) => bits !== 0);
   };
 
+  /** `cpu` alone. Returns false if there is no other one. */
   readonly #choose = (cpu: number): boolean => {
     this.#wanted.fill(0);
     this.#wanted[cpu >> 3] = 1 << (cpu & 7);
-    return true;
+    return Buffer.compare(this.#wanted, this.#own) !== 0;
   };
 
   /**
@@ -75,21 +76,25 @@ class LinuxPlacement implements CpuPlacement {
    * `choose` returns false. It gets that mask only if it has this thread's own one, which is put
    * back. A sleeper with another one is woken as it is: the operator gave it that mask, or another
    * thread wakes it at this moment. To restore what that thread has narrowed would keep the sleeper
-   * from a CPU forever.
+   * from a CPU forever. The mask is put back only if it is still the chosen one: the sleeper may
+   * have run before this thread goes on, and the operator may have changed the mask.
    */
   #wakeOn(sleeper: number, wake: () => void, choose: (cpu: number) => boolean): void {
     const cpu = Number(this.#cpu());
     const isNarrowed =
       cpu >= 0 && this.#hasOwnMask(sleeper) && choose(cpu) && this.#set(sleeper, MASK_BYTES, this.#wanted) === 0;
     wake();
-    if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);
+    if (isNarrowed && this.#hasMask(sleeper, this.#wanted)) this.#set(sleeper, MASK_BYTES, this.#own);
   }
 
   /** Reads this thread's mask only if the sleeper's differs: the operator may change both. */
   #hasOwnMask(sleeper: number): boolean {
-    if (this.#get(sleeper, MASK_BYTES, this.#sleepers) !== 0) return false;
-    const isEqual = (): boolean => Buffer.compare(this.#sleepers, this.#own) === 0;
-    return isEqual() || (this.#get(THIS_THREAD, MASK_BYTES, this.#own) === 0 && isEqual());
+    if (this.#hasMask(sleeper, this.#own)) return true;
+    return this.#get(THIS_THREAD, MASK_BYTES, this.#own) === 0 && this.#hasMask(sleeper, this.#own);
+  }
+
+  #hasMask(thread: number, mask: Uint8Array): boolean {
+    return this.#get(thread, MASK_BYTES, this.#sleepers) === 0 && Buffer.compare(this.#sleepers, mask) === 0;
   }
 
   pin(cpu: number): boolean {
