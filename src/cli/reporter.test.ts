@@ -33,10 +33,13 @@ test('control characters in a message are escaped', () => {
   assert.equal(oneLine('\u001b[2Jevil\u0007 \u009b31m\r\nnext\tend'), '\\x1b[2Jevil\\x07 \\x9b31m next\\x09end');
 });
 
-test('a reporter about a subject names it in each line, and passes lines on', () => {
+test('a reporter about a subject names it in each line, and passes lines on, but no texts with their heading', () => {
   const { reporter, written } = made();
   const lines: string[] = [];
-  reporter.about('vm 1', (line) => lines.push(line)).line('a\u001b');
-  assert.deepEqual(written, ['upcall: vm 1: a\\x1b\n']);
+  const about = reporter.about('vm 1', (line) => lines.push(line));
+  about.line('a\u001b');
+  about.heading('its\u001b requests');
+  about.text('| a table |\n');
+  assert.deepEqual(written, ['upcall: vm 1: a\\x1b\n', 'upcall: vm 1: its\\x1b requests\n', '| a table |\n']);
   assert.deepEqual(lines, ['vm 1: a\\x1b']);
 });

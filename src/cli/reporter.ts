@@ -39,9 +39,13 @@ export class Reporter {
 
   /** Prints one line, prefixed with the program's name. */
   line(text: string): void {
-    const line = `${this.#subject}${oneLine(text)}`;
-    this.text(`upcall: ${line}\n`);
-    this.#onLine?.(line);
+    this.heading(text);
+    this.#onLine?.(`${this.#subject}${oneLine(text)}`);
+  }
+
+  /** As `line`, before a text: `onLine` gets neither. */
+  heading(text: string): void {
+    this.text(`upcall: ${this.#subject}${oneLine(text)}\n`);
   }
 
   /**

@@ -110,7 +110,7 @@ export class VmTools {
     await this.#page?.close();
     const { vm } = this;
     const table = statistics ? vm.statistics() : undefined;
-    if (subject !== undefined && (table !== undefined || vm.faults !== undefined)) reporter.line('its requests');
+    if (subject !== undefined && (table !== undefined || vm.faults !== undefined)) reporter.heading('its requests');
     if (table !== undefined) reporter.text(statisticsTable(table, vm.counters(), vm.inspection.interrupts()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
   }
