@@ -12,7 +12,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join(ROOT, '.cache/acrn-sample');
@@ -46,7 +46,10 @@ Guest VM write PIO[702] with size[2]
 Destroy VM! [0]
 `;
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+const HELP = `acrn:sample [--keep]: runs samples/acrn/vm-sample.c of Linux, and compares what it prints
+  --keep  leaves out the fetch and the build if they were made before
+`;
+const { values } = readOptions(HELP, { options: { keep: { type: 'boolean', default: false } } });
 
 /** @type {(text: string) => never} */
 function fail(text) {

@@ -13,7 +13,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 const HELP = `disks kills|crashes [N] [--seed N] [--quiet]: random writes and flushes, and sudden ends
   N            number of ends (default: 1000)
@@ -25,21 +25,20 @@ const ROUNDS_PER_SEED = 50;
 /** Small, so that many requests touch the same sectors. */
 const CRASH_DISK_BYTES = 256 * 512;
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = readOptions(HELP, {
   allowPositionals: true,
   options: {
     seed: { type: 'string' },
     quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const [kind = '', count = '1000', ...more] = positionals;
 const rounds = Number(count);
 const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(options.seed);
 const isRight = ['kills', 'crashes'].includes(kind) && more.length === 0 && Number.isInteger(seed);
-if (options.help || !isRight || !(Number.isInteger(rounds) && rounds > 0)) {
-  process.stdout.write(HELP);
-  process.exit(options.help ? 0 : 2);
+if (!isRight || !(Number.isInteger(rounds) && rounds > 0)) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
 if (!existsSync(join(dist, 'device-model/disk'))) {

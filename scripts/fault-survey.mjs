@@ -17,8 +17,8 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { GROUPS } from './fault-survey-plans.mjs';
+import { readOptions } from './script-options.mjs';
 
 /** Of each plan: a survey is repeated with the same faults. */
 const SEED = 1;
@@ -35,19 +35,24 @@ const LINES_SHOWN = 2;
 const COLUMNS = 110;
 const TABLE_COLUMNS = 54;
 
-const { values: options, positionals: words } = parseArgs({
+const HELP = `fault-survey [--limit SECONDS] [--markdown] [--list] [WORD…]: boots Debian with faults
+  --limit SECONDS  time for each boot (default: 60)
+  --markdown       print tables for docs/fault-injection.md
+  --list           only list the plans
+  WORD             only plans whose name has one of these words
+`;
+const { values: options, positionals: words } = readOptions(HELP, {
   allowPositionals: true,
   options: {
     limit: { type: 'string', default: '60' },
     markdown: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const limit = Number(options.limit);
-if (options.help || !(limit > 0)) {
-  process.stdout.write('fault-survey [--limit SECONDS] [--markdown] [--list] [WORD…]: boots Debian with faults\n');
-  process.exit(options.help ? 0 : 2);
+if (!(limit > 0)) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 const main = join(process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url)), 'bundle/upcall.js');
 if (!existsSync(main)) {

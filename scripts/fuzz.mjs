@@ -10,7 +10,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 /** An input that takes longer hangs: it is saved as crash-hang.bin, and the process is killed. */
 const HANG_MS = 60_000;
@@ -43,23 +43,22 @@ ${FUZZ_TARGETS.map(({ name, about }) => `                 ${name.padEnd(10)} ${a
   --quiet      no progress
 `;
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = readOptions(HELP, {
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string' },
     keep: { type: 'boolean', default: false },
     quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const [word = ''] = positionals;
 const targets = FUZZ_TARGETS.filter(({ name }) => word === 'all' || name === word);
 const seconds = Number(options.seconds);
 const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
-if (options.help || targets.length === 0 || !(seconds > 0) || !Number.isInteger(seed)) {
-  process.stdout.write(HELP);
-  process.exit(options.help ? 0 : 2);
+if (targets.length === 0 || !(seconds > 0) || !Number.isInteger(seed)) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 
 const interrupted = new AbortController();

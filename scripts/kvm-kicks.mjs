@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 /** The exit status of a process of each kind. That of a program that is interrupted is its own. */
 const PROCESSES = { exit: 7, throw: 1, terminate: 0, interrupt: 0 };
@@ -37,21 +37,20 @@ const LONGEST_RUN_US = 300;
 const LONGEST_PROCESS_US = 20_000;
 const PROGRESS_MS = 10_000;
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(HELP, {
   options: {
     rounds: { type: 'string', default: '1000' },
     kind: { type: 'string', multiple: true, default: KINDS },
     seed: { type: 'string' },
     quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(options.rounds);
 const seed = options.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(options.seed);
 const isRight = Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed);
-if (options.help || !isRight || !options.kind.every((kind) => KINDS.includes(kind))) {
-  process.stdout.write(HELP);
-  process.exit(options.help ? 0 : 2);
+if (!isRight || !options.kind.every((kind) => KINDS.includes(kind))) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
 /** @param {string} file */

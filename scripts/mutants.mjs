@@ -9,10 +9,20 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readOptions } from './script-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(root, 'dist');
 const TEST_TIMEOUT_MS = 60_000;
+
+const HELP = `mutants [--check] [WORD…]: runs the tests that should notice with each mutant of the request path
+  WORD     only mutants whose output line has one of these words
+  --check  only whether each has its place in the code
+`;
+const { values: options, positionals: words } = readOptions(HELP, {
+  allowPositionals: true,
+  options: { check: { type: 'boolean', default: false } },
+});
 
 if (!existsSync(join(root, 'dist/exploration/engine/change/code-change.js'))) {
   process.stderr.write('Build first: npm run build\n');
@@ -257,7 +267,7 @@ const mutated = (change) => applyChange(ts, readFileSync(join(root, `src/${chang
 /** @type {(error: unknown) => string} */
 const messageOf = (error) => (error instanceof Error ? error.message : String(error));
 
-if (process.argv[2] === '--check') {
+if (options.check) {
   const gone = MUTANTS.flatMap(({ change }) => {
     try {
       mutated(change);
@@ -283,7 +293,6 @@ try {
     process.stderr.write(`The tests fail without a change: ${healthy.by}\n`);
     process.exitCode = 2;
   } else {
-    const words = process.argv.slice(2);
     for (const { change, tests } of MUTANTS) {
       const name = describeChange(change);
       if (words.length > 0 && !words.some((word) => name.includes(word))) continue;

@@ -18,7 +18,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(root, 'dist');
@@ -50,7 +50,18 @@ const MOST_SECONDS = 2;
 /** Time between two lines of progress. */
 const SHOW_MS = 30_000;
 
-const { values: options, positionals: words } = parseArgs({
+const HELP = `mutation-run [OPTION…] [WORD…]: runs the nearest tests with each mutant of the request path
+  WORD          only mutants whose line has one of these words
+  --listed      only those of the modules that are listed as complete
+  --sample N    a random part of N mutants
+  --seed N      its seed (default: a new one, which is printed)
+  --jobs N      that many tests at a time (default: 1)
+  --own         only with the module's own test file
+  --budget S    until that time in seconds is over
+  --check       only whether each explained survivor still exists
+  --verbose     a line for each mutant
+`;
+const { values: options, positionals: words } = readOptions(HELP, {
   allowPositionals: true,
   options: {
     jobs: { type: 'string', default: '1' },

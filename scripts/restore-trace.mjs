@@ -11,8 +11,8 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { restoreCounting, startCounting } from '../dist/vm/snapshot/fixtures/counting-guest.js';
+import { readOptions } from './script-options.mjs';
 
 const HELP = `restore-trace [--restores N] [--requests N]: whether restores of one file make the same requests
   --restores N   number of restores (default: 100)
@@ -21,17 +21,16 @@ const HELP = `restore-trace [--restores N] [--requests N]: whether restores of o
 /** Requests before the guest is saved. */
 const BEFORE = 5000;
 
-const { values } = parseArgs({
+const { values } = readOptions(HELP, {
   options: {
     restores: { type: 'string', default: '100' },
     requests: { type: 'string', default: '3000' },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const [restores, requests] = [Number(values.restores), Number(values.requests)];
-if (values.help || !(Number.isInteger(restores) && restores > 0 && Number.isInteger(requests) && requests > 0)) {
-  process.stdout.write(HELP);
-  process.exit(values.help ? 0 : 2);
+if (!(Number.isInteger(restores) && restores > 0 && Number.isInteger(requests) && requests > 0)) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-restore-trace-'));

@@ -9,8 +9,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { KvmHypervisor, ports, ServiceVm } from '../dist/index.js';
+import { readOptions } from './script-options.mjs';
 
 const HELP = `snapshot-pause [--memory MIB] [--writes MIB] [--saves N]: how long a guest waits for a save
   --memory MIB   RAM of the VM, can be given several times (default: 128 and 1024)
@@ -22,20 +22,19 @@ const PORT = 0x500;
 /** The guest is at 1 MiB. */
 const FIRST = 2 * MIB;
 
-const { values } = parseArgs({
+const { values } = readOptions(HELP, {
   options: {
     memory: { type: 'string', multiple: true, default: ['128', '1024'] },
     writes: { type: 'string', default: '1' },
     saves: { type: 'string', default: '5' },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const sizes = values.memory.map(Number);
 const [writes, saves] = [Number(values.writes), Number(values.saves)];
 const areValid = [...sizes, writes, saves].every((value) => Number.isInteger(value) && value > 0);
-if (values.help || !areValid || sizes.some((size) => size < writes + 2)) {
-  process.stdout.write(HELP);
-  process.exit(values.help ? 0 : 2);
+if (!areValid || sizes.some((size) => size < writes + 2)) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 
 /** @type {(value: number) => number[]} */

@@ -10,7 +10,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 const HELP = `soak [--rounds N] [--seed N] [--quiet]: vCPUs and devices in real threads, with disturbances
   --rounds N   number of rounds (default: 10000)
@@ -20,19 +20,18 @@ const HELP = `soak [--rounds N] [--seed N] [--quiet]: vCPUs and devices in real 
 /** Growth allowed between the first VM and the end. */
 const MAY_GROW = { threads: 0, descriptors: 0, heapMiB: 8, externalMiB: 8 };
 
-const { values: options } = parseArgs({
+const { values: options } = readOptions(HELP, {
   options: {
     rounds: { type: 'string', default: '10000' },
     seed: { type: 'string' },
     quiet: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
   },
 });
 const rounds = Number(options.rounds);
 const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
-if (options.help || !(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed))) {
-  process.stdout.write(HELP);
-  process.exit(options.help ? 0 : 2);
+if (!(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed))) {
+  process.stderr.write(HELP);
+  process.exit(2);
 }
 const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
 const module = join(dist, 'conformance/soak/soak.js');

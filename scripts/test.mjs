@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
+import { readOptions } from './script-options.mjs';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
@@ -81,7 +81,15 @@ const FILES_IN_A_PROCESS = 16;
 const NEEDS_A_PROCESS =
   /^(?:before|after)(?:Each)?\(|child_process|worker_threads|new Worker\(|process\.(exit|env|on|once|chdir|kill)|mock\.timers|upcall-process|setFlagsFromString/m;
 
-const { values, positionals: words } = parseArgs({
+const HELP = `npm test -- [--long [--budget SECONDS]] [WORD…]: runs the built tests
+  WORD              only files whose path has one of these words, also long ones
+  --long            the long ones
+  --budget SECONDS  as many of those as begin within that time, in an order of the seed UPCALL_SEED
+
+  npm test
+  npm test -- placement waker
+`;
+const { values, positionals: words } = readOptions(HELP, {
   allowPositionals: true,
   options: { long: { type: 'boolean', default: false }, budget: { type: 'string' } },
 });
