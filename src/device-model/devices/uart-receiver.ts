@@ -50,6 +50,8 @@ export class UartReceiver {
   /** The latest character or read, from which the timeout counts. */
   #silentFromMs = -Infinity;
   #timer: ClockTimer | undefined;
+  /** When the timer fires: other registers may have changed since it was set. */
+  #timerMs = 0;
   #refused = false;
 
   constructor(clock: Clock, context: UartReceiverContext) {
@@ -192,7 +194,7 @@ export class UartReceiver {
       errors: this.#errors,
       timeoutPending: this.#timeoutPending,
       silentFromMs: finiteOrNull(this.#silentFromMs),
-      waits: this.#timer !== undefined,
+      timerMs: this.#timer === undefined ? null : this.#timerMs,
     };
   }
 
@@ -208,7 +210,8 @@ export class UartReceiver {
     this.#errors = from.byte('errors');
     this.#timeoutPending = from.boolean('timeoutPending');
     this.#silentFromMs = from.numberOr('silentFromMs', -Infinity);
-    if (from.boolean('waits')) this.#timer = this.#clock.schedule(this.#silenceEndMs, () => this.#endSilence());
+    const timerMs = from.numberOr('timerMs', undefined);
+    if (timerMs !== undefined) this.#setTimer(timerMs);
     this.listen(listening);
   }
 
@@ -259,7 +262,14 @@ export class UartReceiver {
    */
   #awaitSilence(): void {
     this.#silentFromMs = this.#clock.now();
-    this.#timer ??= this.#clock.schedule(this.#silenceEndMs, () => this.#endSilence());
+    this.#setTimer(this.#silenceEndMs);
+  }
+
+  /** A timer that is set already stays. */
+  #setTimer(atMs: number): void {
+    if (this.#timer !== undefined) return;
+    this.#timerMs = atMs;
+    this.#timer = this.#clock.schedule(atMs, () => this.#endSilence());
   }
 
   #endSilence(): void {
@@ -276,7 +286,7 @@ export class UartReceiver {
     const endMs = this.#silenceEndMs;
     const isOver = this.#clock.now() >= endMs;
     if (isOver) this.#timeoutPending = true;
-    else this.#timer ??= this.#clock.schedule(endMs, () => this.#endSilence());
+    else this.#setTimer(endMs);
     return isOver;
   }
 

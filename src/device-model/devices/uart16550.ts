@@ -35,6 +35,7 @@ import {
 export class Uart16550 implements Device, ByteRegisters {
   readonly name = 'uart16550';
   readonly registers = UART16550_REGISTERS;
+  readonly stateVersion = 2; // 2: the receiver's timer with its time.
   readonly #interrupt: InterruptLine;
   readonly #output: BatchedOutput;
   readonly #flowControl: boolean;
