@@ -10,14 +10,12 @@
  */
 
 import { SavedState } from '../../io-request/saved-state.js';
-import { readBytes, writeBytes } from '../byte-registers.js';
-import type { ByteRegisters } from '../byte-registers.js';
+import { readBytes, writeBytes, type ByteRegisters } from '../byte-registers.js';
 import { SystemClock } from '../clock.js';
 import { UNCONNECTED, type AccessSize, type Device, type InterruptLine } from '../device.js';
 import type { Uart16550Options } from './uart16550-options.js';
 import { BatchedOutput } from './batched-output.js';
-import { ModemStatusRegister } from './modem-status.js';
-import type { ModemLines } from './modem-status.js';
+import { ModemStatusRegister, type ModemLines } from './modem-status.js';
 import { characterMs, wordBits } from './uart-line-format.js';
 import { UartReceiver } from './uart-receiver.js';
 import {
