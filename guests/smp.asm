@@ -134,12 +134,7 @@ read_rounds:
 .wrong: mov     esi, wrong_rounds_text
         jmp     fail_32
 
-skip_spaces:
-        cmp     byte [esi], ' '
-        jne     .done
-        inc     esi
-        jmp     skip_spaces
-.done:  ret
+        %include "skip-spaces.inc"
 
 ; The list of identifiers, the count, the local APIC's address and our own place in the list.
 find_processors:

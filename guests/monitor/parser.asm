@@ -2,12 +2,7 @@
 ; Numbers are hexadecimal, 0x optional; a full stop at the end makes one decimal (1000.).
 
         section .text
-skip_spaces:
-        cmp     byte [esi], ' '
-        jne     .done
-        inc     esi
-        jmp     skip_spaces
-.done:  ret
+        %include "skip-spaces.inc"
 
 ; EBX, ECX: address and length of the next word, ESI after it. Carry at the end of the line.
 next_word:
